@@ -8,7 +8,7 @@
 
 Whoever makes a call through a channel of ours gets a CallError that is a `grpc.RpcError` as well
 (asyncio: a `grpc.aio.AioRpcError`), so code written for plain grpc keeps working.
-Every class holds plain data and survives pickling.
+Every class holds plain data and survives pickling. The one warning is PlaintextTokenWarning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["CallError", "CallFailure", "ConfigError", "EasError", "Origin", "SchemaError", "WireError"]
+__all__ = ["CallError", "CallFailure", "ConfigError", "EasError", "Origin", "PlaintextTokenWarning", "SchemaError", "WireError"]
 
 
 class EasError(Exception):
@@ -33,6 +33,10 @@ class SchemaError(EasError):
 
 class WireError(EasError, ValueError):
     """Bytes that arrived are not the message that they claim to be."""
+
+
+class PlaintextTokenWarning(UserWarning):
+    """A token is sent unencrypted over a public network; warned once per host."""
 
 
 class Origin(str, Enum):

@@ -1,0 +1,201 @@
+"""The service token: checked when given, read again when it changes, never printed.
+
+Knows no grpc. What EAS expects on a gRPC call is metadata `authorization: Bearer <token>` (the PAI-EAS page
+on gRPC, "Token authentication").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import inspect
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, Union
+
+from eas_grpc.errors import ConfigError
+
+__all__ = ["AUTHORIZATION", "Masked", "Token", "TokenSource", "bearer", "check_token", "token_matches", "token_source"]
+
+AUTHORIZATION = "authorization"
+
+Token = Union[str, "os.PathLike[str]", Callable[[], str]]
+
+# gRPC core refuses metadata above 16 KB and may refuse it above 8 KB.
+_LONGEST_TOKEN = 8000
+
+_BEARER = re.compile(r"bearer(\s+|\Z)", re.IGNORECASE)
+_logger = logging.getLogger(__name__)
+
+
+class Masked(str):
+    """Text that is sent as it is but whose `repr` is a mask, so also in a tuple, a log or a frame's locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        raise TypeError("a token is not pickled: pass the token, a file or a callable to the other process")
+
+
+class TokenSource(Protocol):
+    """Where the token comes from."""
+
+    def current(self) -> str:
+        """The token to send now, checked and without `Bearer `."""
+        ...
+
+
+def check_token(text: object) -> Masked:
+    """The bare token, without surrounding space or a `Bearer ` in front; a ConfigError for anything else.
+
+    No message repeats the text.
+    """
+    if not isinstance(text, str):
+        raise ConfigError(
+            f"the token must be a str, a path or a callable that returns a str, not {type(text).__name__}"
+        )
+    token = text.strip()
+    if token.lower().startswith("authorization:"):
+        raise ConfigError(
+            "the token holds a whole header: leave out 'Authorization:' and pass the token alone"
+        )
+    if prefix := _BEARER.match(token):
+        token = token[prefix.end() :]
+    if not token:
+        raise ConfigError(
+            "the token is empty: copy it from the service's details page in the PAI-EAS console"
+        )
+    if token.startswith("EAS "):
+        raise ConfigError(
+            "this is a signature of the HTTP interface ('EAS ...'), not a token: pass the service's token itself"
+        )
+    if token[0] in "\"'" or token[-1] in "\"'":
+        raise ConfigError("the token is wrapped in quotation marks: remove them")
+    if token.startswith(("<", "your-")):
+        raise ConfigError(
+            "the token is a placeholder from an example: put in the one from the service's details page"
+        )
+    if not token.isascii():
+        raise ConfigError("the token holds a character outside ASCII: copy it again, as plain text")
+    if not token.isprintable() or " " in token:
+        raise ConfigError(
+            "the token holds a line break, a space or a control character: pass one token, in one line"
+        )
+    if len(token) > _LONGEST_TOKEN:
+        raise ConfigError(
+            f"the token has {len(token)} characters; gRPC carries at most {_LONGEST_TOKEN} in a header:"
+            " is this the content of another file?"
+        )
+    return Masked(token)
+
+
+def bearer(token: str) -> tuple[str, str]:
+    """The metadata pair for a bare token; prints as a mask."""
+    return AUTHORIZATION, Masked(f"Bearer {token}")
+
+
+def token_matches(given: str, accepted: Iterable[str]) -> bool:
+    """Whether `given` is one of the accepted tokens, in time that does not depend on where they differ."""
+    digest = hashlib.sha256(given.encode()).digest()
+    # A list, not a generator: any() must not stop early and tell by its time which token matched.
+    return any([hmac.compare_digest(digest, hashlib.sha256(t.encode()).digest()) for t in accepted])  # noqa: C419
+
+
+def token_source(token: Token | None) -> TokenSource | None:
+    """A source for what a caller may pass as token: the text, a path, or a callable; None for none.
+
+    The text and the file are checked now; a callable is asked for each call and must be quick.
+    """
+    if token is None:
+        return None
+    if isinstance(token, str):
+        _refuse_path_as_text(token)
+        return _Fixed(check_token(token))
+    if isinstance(token, os.PathLike):
+        return _File(Path(token))
+    if callable(token):
+        if inspect.iscoroutinefunction(token):
+            raise ConfigError("the token callable must not be async: keep the fetched token and return it")
+        return _Callable(token)
+    return _Fixed(check_token(token))
+
+
+def _refuse_path_as_text(text: str) -> None:
+    if text.startswith(("/", "./", "~")) and Path(text).expanduser().is_file():
+        raise ConfigError("the token names a file: pass pathlib.Path(...) to have the token read from it")
+
+
+class _Fixed:
+    """One token for ever."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def current(self) -> str:
+        return self._token
+
+    def __repr__(self) -> str:
+        return "<token>"
+
+
+class _File:
+    """The token in a file, read again when the file has changed (one `stat` per call)."""
+
+    __slots__ = ("_path", "_seen", "_token")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._seen = self._stamp()
+            self._token = self._read()
+        except OSError as error:
+            raise ConfigError(f"the token file {path} cannot be read: {error.strerror}") from None
+
+    def current(self) -> str:
+        try:
+            stamp = self._stamp()
+            if stamp != self._seen:
+                self._token = self._read()
+                self._seen = stamp
+        except (OSError, ConfigError) as error:
+            # Somebody is replacing the file just now: the old token is the better answer, and the next
+            # call looks again.
+            reason = error.strerror if isinstance(error, OSError) else error
+            _logger.warning("token file %s: keeping the last token: %s", self._path, reason)
+        return self._token
+
+    def _stamp(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _read(self) -> str:
+        try:
+            return check_token(self._path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ConfigError(f"the token file {self._path} is not text") from None
+
+    def __repr__(self) -> str:
+        return f"<token from file {self._path}>"
+
+
+class _Callable:
+    """The token that a callable returns, asked for each call."""
+
+    __slots__ = ("_get",)
+
+    def __init__(self, get: Callable[[], str]) -> None:
+        self._get = get
+
+    def current(self) -> str:
+        return check_token(self._get())
+
+    def __repr__(self) -> str:
+        return "<token from a callable>"

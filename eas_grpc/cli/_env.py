@@ -1,0 +1,81 @@
+"""`eas-grpc env`: the versions and settings that decide how calls from here behave."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import click
+
+__all__ = ["env", "report"]
+
+_PACKAGES = ("eas-grpc", "grpcio", "protobuf", "numpy", "grpcio-health-checking", "grpcio-reflection")
+_PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy", "NO_PROXY")
+_SETTINGS = ("EAS_ENDPOINT", "EAS_TOKEN", "EAS_TOKEN_FILE", "EAS_PROFILE")
+
+# Packages that are seen beside this one and what they do to the environment (metadata of their releases).
+_CONFLICTS = {
+    "eas-prediction": "the vendor's HTTP SDK works only with protobuf <= 3.20.3: give it an environment of its own",
+    "tritonclient": "its gRPC extra pins protobuf and grpcio: check `pip check`",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def env(*, as_json: bool) -> None:
+    """Print versions, EAS settings and proxy variables; secrets are masked."""
+    found = report(os.environ)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for section, rows in found.items():
+        click.echo(section)
+        for name, value in rows.items():
+            click.echo(f"  {name:<24} {value}")
+
+
+def report(environ: Any) -> dict[str, dict[str, str]]:
+    """What the command prints, by section."""
+    settings = {name: _shown(name, environ.get(name)) for name in _SETTINGS}
+    settings["profile file"] = _profile_file(environ)
+    found = {
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "settings": settings,
+        "proxies": {name: _without_user(environ[name]) for name in _PROXIES if environ.get(name)},
+        "conflicts": {name: why for name, why in _CONFLICTS.items() if _version(name) != "not installed"},
+    }
+    if environ.get("NO_PROXY") and not environ.get("no_proxy"):
+        found["conflicts"]["NO_PROXY"] = "grpc reads only the lower-case no_proxy: set that one too"
+    return found
+
+
+def _profile_file(environ: Any) -> str:
+    from eas_grpc.errors import ConfigError
+    from eas_grpc.settings import default_profiles_path
+
+    try:
+        path = default_profiles_path(environ)
+    except ConfigError as error:
+        return str(error)
+    return f"{path} ({'found' if path.is_file() else 'none'})"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _shown(name: str, value: str | None) -> str:
+    if not value:
+        return "not set"
+    return "set (***)" if name == "EAS_TOKEN" else value
+
+
+def _without_user(url: str) -> str:
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]

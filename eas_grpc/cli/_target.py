@@ -1,0 +1,81 @@
+"""The options that say which service is meant, the same for every command that dials."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from eas_grpc.errors import ConfigError
+
+if TYPE_CHECKING:
+    import grpc
+
+__all__ = ["LOCAL_ENDPOINT", "LOCAL_TOKEN", "Duration", "open_channel", "target_options"]
+
+# Where `eas-grpc serve` listens, and the token it takes, when nothing else is said.
+LOCAL_ENDPOINT = "127.0.0.1:50080"
+LOCAL_TOKEN = "demo-token"  # noqa: S105  (no secret: it is printed in the README)
+
+_ENDPOINT_VARIABLES = ("EAS_ENDPOINT", "EAS_PROFILE")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?\Z")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+class Duration(click.ParamType):
+    """A length of time such as `500ms`, `2s`, `1m`; a bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        match = _DURATION.match(str(value).strip())
+        if match is None or float(match[1]) == 0:
+            self.fail(f"{value!r} is not a length of time: write 500ms, 2s or 1m", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
+def target_options(command: _F) -> _F:
+    """Adds --endpoint, --token, --token-file, --profile and --timeout."""
+    options = (
+        click.option("-e", "--endpoint", metavar="ADDRESS", help="Address as the console shows it."),
+        click.option("--token", metavar="TEXT", help="The service's token; EAS_TOKEN keeps it out of `ps`."),
+        click.option(
+            "--token-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File that holds the token.",
+        ),
+        click.option("--profile", metavar="NAME", help="Profile of the profile file."),
+        click.option(
+            "--timeout", type=Duration(), default=5.0, show_default="5s", help="Longest time for a call."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def open_channel(
+    endpoint: str | None, token: str | None, token_file: Path | None, profile: str | None, timeout: float
+) -> grpc.Channel:
+    """A channel to what the options and the environment name; without any of them, to a local `serve`."""
+    import eas_grpc
+    from eas_grpc.settings import find_settings
+
+    if token is not None and token_file is not None:
+        raise ConfigError("--token and --token-file say two things: leave one of them out")
+    given = token if token_file is None else token_file
+    if endpoint is None and profile is None and not any(map(os.environ.get, _ENDPOINT_VARIABLES)):
+        # The demo token goes to the demo server only.
+        given = LOCAL_TOKEN if given is None else given
+        return eas_grpc.connect(LOCAL_ENDPOINT, token=given, deadline=timeout)
+    found = find_settings(endpoint=endpoint, token=given, profile=profile, environ=os.environ)
+    return eas_grpc.connect(found.endpoint, token=found.token, deadline=timeout)

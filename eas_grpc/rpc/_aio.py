@@ -1,0 +1,232 @@
+"""The asyncio channel: a `grpc.aio.Channel` with the same policy as the blocking one.
+
+grpc's own channel is made on first use, because it belongs to the event loop that runs at that moment: so a
+channel may be made at import time, and after a fork or in a second `asyncio.run` it simply makes another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from eas_grpc.calls import CallShape
+from eas_grpc.deadline import UNSET
+from eas_grpc.errors import ConfigError
+from eas_grpc.rpc._aio_calls import (
+    AioRequestFeed,
+    StreamStreamCall,
+    StreamUnaryCall,
+    UnaryStreamCall,
+    UnaryUnaryCall,
+)
+from eas_grpc.rpc._policy import CallPolicy
+from eas_grpc.rpc._requests import Refused, RequestCheck
+from eas_grpc.rpc._status import AioRpcCallError
+
+__all__ = ["PolicyAioChannel"]
+
+# See `_sync._inherited`: a parent's channel is not freed in its child.
+_inherited: list[grpc.aio.Channel] = []
+
+
+class PolicyAioChannel(grpc.aio.Channel):
+    """A channel with a policy. `build` makes grpc's own channel, once per process and event loop."""
+
+    def __init__(self, build: Callable[[], grpc.aio.Channel], policy: CallPolicy, described: str) -> None:
+        self._build = build
+        self._policy = policy
+        self._described = described
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inner: Any = None
+
+    def __repr__(self) -> str:
+        return f"<eas_grpc asyncio channel to {self._described}>"
+
+    def inner(self) -> Any:
+        """grpc's own channel of this process and the running event loop. Raises ConfigError without one."""
+        loop = _running_loop()
+        if self._pid == os.getpid() and self._loop is loop:
+            return self._inner
+        if self._pid == os.getpid() and self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(
+                "this channel is in use on another event loop that is still open: make one channel per loop"
+            )
+        if self._pid != os.getpid() and self._inner is not None:
+            _inherited.append(self._inner)
+        self._inner = self._build()
+        self._pid, self._loop = os.getpid(), loop
+        return self._inner
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        """A callable for a method with one request and one response."""
+        return _UnaryUnary(
+            self, self._policy, method, request_serializer, response_deserializer, _registered_method
+        )
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        """A callable for a method with one request and a stream of responses."""
+        return _UnaryStream(
+            self, self._policy, method, request_serializer, response_deserializer, _registered_method
+        )
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        """A callable for a method with a stream of requests and one response."""
+        return _StreamUnary(
+            self, self._policy, method, request_serializer, response_deserializer, _registered_method
+        )
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        """A callable for a method with a stream of requests and a stream of responses."""
+        return _StreamStream(
+            self, self._policy, method, request_serializer, response_deserializer, _registered_method
+        )
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state of the connection."""
+        state: grpc.ChannelConnectivity = self.inner().get_state(try_to_connect)
+        return state
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Waits until the state differs from the one given."""
+        await self.inner().wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """Waits until there is a connection."""
+        await self.inner().channel_ready()
+
+    async def close(self, grace: float | None = None) -> None:
+        """Ends all calls, after at most `grace` seconds, and the connection."""
+        await self.inner().close(grace)
+
+    async def __aenter__(self) -> PolicyAioChannel:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigError(
+            "an asyncio channel works only inside a running event loop: call it from a coroutine"
+            " (asyncio.run(...)), or use eas_grpc.connect() for blocking code"
+        ) from None
+
+
+class _MultiCallable:
+    """What the four shapes share: grpc's multicallable of this process and loop, and how a call begins."""
+
+    _shape: CallShape
+
+    def __init__(
+        self,
+        channel: PolicyAioChannel,
+        policy: CallPolicy,
+        method: str,
+        request_serializer: Any,
+        response_deserializer: Any,
+        registered: bool | None,
+    ) -> None:
+        self._channel = channel
+        self._policy = policy
+        self._method = method
+        self._check = RequestCheck(policy, method, request_serializer)
+        self._response_deserializer = response_deserializer
+        self._registered = registered
+        self._made: Any = None
+        self._made_by: Any = None
+
+    def _target(self) -> Any:
+        """grpc.aio's own multicallable; it takes the bytes that `_check` has made."""
+        inner = self._channel.inner()
+        if self._made_by is not inner:
+            make = getattr(inner, self._shape.name.lower())
+            self._made = make(self._method, None, self._response_deserializer, self._registered)
+            self._made_by = inner
+        return self._made
+
+    def _single(self, wrapper: Any, request: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
+        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        try:
+            payload = self._check(request)
+        except Refused as refused:
+            raise AioRpcCallError(refused.failure) from refused.__cause__
+        target = self._target()
+
+        async def restart(metadata: Any, timeout: float | None) -> Any:
+            return target(payload, timeout=timeout, metadata=metadata, **rest)
+
+        inner = target(payload, timeout=seconds, metadata=sent, **rest)
+        limits = self._policy.limits(self._shape, timeout)
+        return wrapper(self._policy, self._method, inner, sent, seconds, restart=restart, limits=limits)
+
+    def _many(self, wrapper: Any, requests: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
+        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        feed = AioRequestFeed(requests, self._check, self._method)
+        inner = self._target()(feed.iterator(), timeout=seconds, metadata=sent, **rest)
+        limits = self._policy.limits(self._shape, timeout)
+        return wrapper(self._policy, self._method, inner, sent, seconds, feed=feed, limits=limits)
+
+
+class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
+    _shape = CallShape.UNARY_UNARY
+
+    def __call__(self, request: Any, *, timeout: Any = UNSET, metadata: Any = None, **rest: Any) -> Any:
+        return self._single(UnaryUnaryCall, request, timeout, metadata, rest)
+
+
+class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
+    _shape = CallShape.UNARY_STREAM
+
+    def __call__(self, request: Any, *, timeout: Any = UNSET, metadata: Any = None, **rest: Any) -> Any:
+        return self._single(UnaryStreamCall, request, timeout, metadata, rest)
+
+
+class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+    _shape = CallShape.STREAM_UNARY
+
+    def __call__(
+        self, request_iterator: Any = None, timeout: Any = UNSET, metadata: Any = None, **rest: Any
+    ) -> Any:
+        return self._many(StreamUnaryCall, request_iterator, timeout, metadata, rest)
+
+
+class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable[Any, Any]):
+    _shape = CallShape.STREAM_STREAM
+
+    def __call__(
+        self, request_iterator: Any = None, timeout: Any = UNSET, metadata: Any = None, **rest: Any
+    ) -> Any:
+        return self._many(StreamStreamCall, request_iterator, timeout, metadata, rest)

@@ -1,0 +1,343 @@
+"""A call under way on an asyncio channel: grpc.aio's own call object, with our errors and limits around it.
+
+The same objects serve `aio.connect()` and `aio.interceptors()`. How a call is started again, for its one more
+try, is passed in as `restart(metadata, timeout)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from eas_grpc.calls import Metadata
+from eas_grpc.deadline import Deadline
+from eas_grpc.errors import CallFailure
+from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._policy import CallPolicy, secret_in
+from eas_grpc.rpc._requests import Refused, iterator_failure, silence
+from eas_grpc.rpc._status import AioRpcCallError, aio_error
+
+__all__ = [
+    "AioRequestFeed",
+    "Restart",
+    "StreamStreamCall",
+    "StreamUnaryCall",
+    "UnaryStreamCall",
+    "UnaryUnaryCall",
+]
+
+Restart = Callable[["Metadata | None", "float | None"], Awaitable[Any]]
+
+
+class AioRequestFeed:
+    """The caller's requests on their way into grpc.aio.
+
+    If reading or checking one fails, grpc.aio cancels the call and hides the reason; it is kept here.
+    """
+
+    def __init__(
+        self, requests: AsyncIterable[Any] | Iterable[Any] | None, check: Callable[[Any], Any], method: str
+    ) -> None:
+        self._requests = requests
+        self.check = check
+        self._method = method
+        self.failure: CallFailure | None = None
+        self.cause: Exception | None = None
+
+    def iterator(self) -> AsyncIterator[Any] | None:
+        """What to hand to grpc.aio: None where the caller uses `write`."""
+        return None if self._requests is None else self._read()
+
+    async def _read(self) -> AsyncIterator[Any]:
+        try:
+            if isinstance(self._requests, AsyncIterable):
+                async for request in self._requests:
+                    yield self.check(request)
+            else:
+                for request in self._requests or ():
+                    yield self.check(request)
+        except Exception as error:
+            self.cause = error
+            self.failure = iterator_failure(error, self._method)
+            raise
+
+
+class _Call(grpc.aio.Call):
+    """What the four shapes have in common."""
+
+    def __init__(
+        self,
+        policy: CallPolicy,
+        method: str,
+        inner: Any,
+        metadata: Metadata | None,
+        timeout: float | None,
+        *,
+        restart: Restart | None = None,
+        feed: AioRequestFeed | None = None,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        self._policy = policy
+        self._method = method
+        self._inner = inner
+        self._metadata = metadata
+        self._deadline = Deadline.after(timeout, time.monotonic())
+        # A stream of requests cannot be sent twice: its iterator has been used up.
+        self._restart = restart if feed is None and policy.tokens is not None else None
+        self._feed = feed
+        self._limits = limits
+
+    def _local_failure(self) -> CallFailure | None:
+        """The failure that this side decided, which grpc.aio knows only as a cancellation."""
+        return None if self._feed is None else self._feed.failure
+
+    def _error(self, error: grpc.aio.AioRpcError) -> AioRpcCallError:
+        failure = self._local_failure()
+        if failure is None:
+            return aio_error(error, self._method, secret_in(self._metadata))
+        return AioRpcCallError(failure)
+
+    def _raise_local(self) -> None:
+        """Raises what really ended the call, where grpc.aio says only that it was cancelled."""
+        failure = self._local_failure()
+        if failure is not None:
+            raise AioRpcCallError(failure) from (None if self._feed is None else self._feed.cause)
+
+    async def _renewed(self, failed: Any) -> bool:
+        """Whether the call goes on in another try than `failed`, which the service refused."""
+        if self._inner is not failed:
+            return True
+        restart, self._restart = self._restart, None
+        if restart is None or await failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            return False
+        metadata = self._policy.second_chance(self._metadata)
+        if metadata is None:
+            return False
+        self._metadata = metadata
+        self._inner = await restart(metadata, self._deadline.remaining(time.monotonic()))
+        return True
+
+    async def _settled(self) -> Any:
+        """grpc.aio's own call, of the last try."""
+        inner = self._inner
+        if self._restart is not None and await inner.code() is grpc.StatusCode.UNAUTHENTICATED:
+            await self._renewed(inner)
+        return self._inner
+
+    async def code(self) -> grpc.StatusCode:
+        """The status; waits for it."""
+        code: grpc.StatusCode = await (await self._settled()).code()
+        failure = self._local_failure()
+        return code if failure is None else grpc.StatusCode[failure.status]
+
+    async def details(self) -> str:
+        """The text that came with the status; waits for it."""
+        details: str = await (await self._settled()).details()
+        failure = self._local_failure()
+        return details if failure is None else failure.details
+
+    async def debug_error_string(self) -> Any:
+        """What grpc core adds for its developers."""
+        return await (await self._settled()).debug_error_string()
+
+    async def initial_metadata(self) -> Any:
+        """What the service sent first; waits for it."""
+        return await self._inner.initial_metadata()
+
+    async def trailing_metadata(self) -> Any:
+        """What the service sent with its status; waits for it."""
+        return await (await self._settled()).trailing_metadata()
+
+    async def wait_for_connection(self) -> None:
+        """Waits until the call is on a connection."""
+        try:
+            await self._inner.wait_for_connection()
+        except grpc.aio.AioRpcError as error:
+            raise self._error(error) from None
+
+    def cancelled(self) -> bool:
+        """Whether this side ended the call."""
+        return bool(self._inner.cancelled())
+
+    def done(self) -> bool:
+        """Whether the call is over."""
+        return bool(self._inner.done())
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        remaining: float | None = self._inner.time_remaining()
+        return remaining
+
+    def cancel(self) -> bool:
+        """Ends the call on this side."""
+        return bool(self._inner.cancel())
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Calls `callback` with this call when it is over, its second try included."""
+        if self._restart is None:
+            self._inner.add_done_callback(lambda _: callback(self))
+            return
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def after(inner: Any) -> None:
+            if await self._renewed(inner):
+                self.add_done_callback(callback)
+            else:
+                callback(self)
+
+        def finished(inner: Any) -> None:
+            task = loop.create_task(after(inner))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        self._inner.add_done_callback(finished)
+
+
+class _SingleResponse(_Call):
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._response().__await__()
+
+    async def _response(self) -> Any:
+        inner = self._inner
+        try:
+            return await inner
+        except grpc.aio.AioRpcError as error:
+            if self._restart is None or not await self._renewed(inner):
+                raise self._error(error) from (None if self._feed is None else self._feed.cause)
+        except asyncio.CancelledError:
+            self._raise_local()
+            raise
+        return await self._response()
+
+
+class _ManyResponses(_Call):
+    """Reads one message when asked for one; each wait has a limit, unless `limits` is None."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit = None if self._limits is None else self._limits.first_message
+        self._watch = None if self._limits is None else _GapTimer(weakref.WeakMethod(self.cancel))
+        self._iterator: Any = None
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._bounded(self._next)
+
+    async def read(self) -> Any:
+        """The next message, or `grpc.aio.EOF` when the stream has ended."""
+        return await self._bounded(self._read)
+
+    async def _next(self) -> Any:
+        if self._iterator is None:
+            self._iterator = self._inner.__aiter__()
+        return await self._iterator.__anext__()
+
+    async def _read(self) -> Any:
+        return await self._inner.read()
+
+    async def _bounded(self, read: Callable[[], Awaitable[Any]]) -> Any:
+        inner = self._inner
+        if self._watch is not None and self._limit is not None:
+            self._watch.arm(self._limit)
+        try:
+            message = await read()
+        except grpc.aio.AioRpcError as error:
+            if self._restart is None or not await self._renewed(inner):
+                raise self._error(error) from (None if self._feed is None else self._feed.cause)
+        except asyncio.CancelledError:
+            self._raise_local()
+            raise
+        else:
+            self._restart = None
+            if self._limits is not None:
+                self._limit = self._limits.gap
+            return message
+        finally:
+            if self._watch is not None:
+                self._watch.disarm()
+        self._iterator = None
+        return await self._bounded(read)
+
+    def _local_failure(self) -> CallFailure | None:
+        failure = super()._local_failure()
+        if failure is not None or self._watch is None or not self._watch.expired:
+            return failure
+        return silence(self._limit, self._method)
+
+
+class _ManyRequests(_Call):
+    async def write(self, request: Any) -> None:
+        """Sends one request. One that is too large is refused and the call stays open."""
+        try:
+            payload = request if self._feed is None else self._feed.check(request)
+        except Refused as refused:
+            raise AioRpcCallError(refused.failure) from refused.__cause__
+        try:
+            await self._inner.write(payload)
+        except grpc.aio.AioRpcError as error:
+            raise self._error(error) from None
+
+    async def done_writing(self) -> None:
+        """Says that no request follows."""
+        await self._inner.done_writing()
+
+
+class UnaryUnaryCall(_SingleResponse, grpc.aio.UnaryUnaryCall[Any, Any]):
+    """One request, one response."""
+
+
+class UnaryStreamCall(_ManyResponses, grpc.aio.UnaryStreamCall[Any, Any]):
+    """One request, a stream of responses."""
+
+
+class StreamUnaryCall(_SingleResponse, _ManyRequests, grpc.aio.StreamUnaryCall[Any, Any]):
+    """A stream of requests, one response."""
+
+
+class StreamStreamCall(_ManyResponses, _ManyRequests, grpc.aio.StreamStreamCall[Any, Any]):
+    """A stream of requests, a stream of responses."""
+
+
+class _GapTimer:
+    """Limits one wait at a time, with one timer of the event loop that is moved only when it fires.
+
+    `cancel` is held weakly, so that an abandoned call is freed, and so cancelled, at once.
+    """
+
+    __slots__ = ("_cancel", "_due", "_timer", "expired")
+
+    def __init__(self, cancel: weakref.WeakMethod[Callable[[], object]]) -> None:
+        self._cancel = cancel
+        self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self.expired = False
+
+    def arm(self, limit: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + limit
+        if self._timer is None or self._timer.when() > self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(self._due, self._look, loop)
+
+    def disarm(self) -> None:
+        self._due = math.inf
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._due <= loop.time():
+            self.expired = True
+            if (cancel := self._cancel()) is not None:
+                cancel()
+        elif self._due < math.inf:
+            self._timer = loop.call_at(self._due, self._look, loop)

@@ -1,0 +1,137 @@
+"""From what the caller says to a channel: the steps that both colours share."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from eas_grpc.auth import Token, TokenSource, token_source
+from eas_grpc.deadline import Unset
+from eas_grpc.endpoint import Endpoint
+from eas_grpc.errors import ConfigError, PlaintextTokenWarning
+from eas_grpc.options import Profile, StreamLimits, check_channel_options, check_seconds, profile_named
+from eas_grpc.retry import RetryPolicy, service_config
+from eas_grpc.rpc._args import channel_args
+from eas_grpc.rpc._idempotent import idempotent_methods
+from eas_grpc.rpc._policy import CallPolicy
+from eas_grpc.settings import find_settings
+
+__all__ = ["DEFAULT_DEADLINE", "DEFAULT_MAX_RESPONSE", "Plan", "call_policy", "plan"]
+
+# The vendor's own figure: the samples of the PAI-EAS page on gRPC and the HTTP SDK's default.
+DEFAULT_DEADLINE = 5.0
+DEFAULT_MAX_RESPONSE = 64 * 1024 * 1024
+
+_warned_hosts: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A channel that can be built, any number of times."""
+
+    endpoint: Endpoint
+    credentials: grpc.ChannelCredentials | None
+    args: list[tuple[str, Any]]
+    policy: CallPolicy
+
+
+def plan(
+    endpoint: str | Endpoint | None,
+    *,
+    token: Token | None,
+    deadline: float | None,
+    profile: str | Profile,
+    retry: RetryPolicy | None,
+    stream_limits: StreamLimits | None,
+    max_request: int | None | Unset,
+    max_response: int | None,
+    proxy: bool | None,
+    credentials: grpc.ChannelCredentials | None,
+    options: Iterable[tuple[str, Any]],
+) -> Plan:
+    """Checks everything, sends nothing. Raises ConfigError with the one thing to change."""
+    found = find_settings(endpoint=endpoint, token=token, environ=os.environ)
+    address = found.endpoint
+    chosen = profile_named(profile)
+    own = check_channel_options(options)
+    limit = _size("max_request", chosen.max_request_bytes if isinstance(max_request, Unset) else max_request)
+    tokens = token_source(found.token)
+    policy = call_policy(
+        tokens, deadline=deadline, stream_limits=stream_limits, max_request=limit, warn_request=chosen.warn_request_bytes
+    )
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")  # type: ignore[unreachable]
+    args = channel_args(
+        address,
+        chosen,
+        service_config=service_config(retry, idempotent_methods),
+        max_request=limit,
+        max_response=_size("max_response", max_response),
+        proxy=proxy,
+        own=own,
+    )
+    secure = _credentials(address, credentials)
+    if tokens is not None and secure is None:
+        _warn_plaintext(address)
+    return Plan(address, secure, args, policy)
+
+
+def call_policy(
+    tokens: TokenSource | None,
+    *,
+    deadline: float | None,
+    stream_limits: StreamLimits | None,
+    max_request: int | None,
+    warn_request: int | None,
+) -> CallPolicy:
+    """The policy for the calls, checked."""
+    if stream_limits is not None and not isinstance(stream_limits, StreamLimits):
+        raise ConfigError(  # type: ignore[unreachable]
+            "stream_limits must be StreamLimits(first_message=..., gap=...) or None for no limits"
+        )
+    return CallPolicy(
+        tokens=tokens,
+        deadline=check_seconds("deadline", deadline, allow_none=True),
+        stream_limits=stream_limits,
+        max_request=max_request,
+        warn_request=warn_request,
+    )
+
+
+def _size(name: str, size: object) -> int | None:
+    if size is None:
+        return None
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise ConfigError(f"{name} must be a number of bytes or None for no limit, not {type(size).__name__}")
+    if not 0 < size < 2**31:
+        raise ConfigError(f"{name}={size} must be between 1 and 2147483647 bytes, or None for no limit")
+    return size
+
+
+def _credentials(
+    endpoint: Endpoint, credentials: grpc.ChannelCredentials | None
+) -> grpc.ChannelCredentials | None:
+    if not endpoint.tls:
+        if credentials is not None:
+            raise ConfigError(
+                f"credentials= need TLS, but {endpoint} is plaintext: write https:// in front, or leave them out"
+            )
+        return None
+    return grpc.ssl_channel_credentials() if credentials is None else credentials
+
+
+def _warn_plaintext(endpoint: Endpoint) -> None:
+    if endpoint.is_private or endpoint.host in _warned_hosts:
+        return
+    _warned_hosts.add(endpoint.host)
+    warnings.warn(
+        f"the token goes to {endpoint} unencrypted, readable by everybody on the way: use the VPC address,"
+        " or https:// where the service offers it",
+        PlaintextTokenWarning,
+        stacklevel=4,
+    )

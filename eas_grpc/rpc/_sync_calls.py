@@ -1,0 +1,297 @@
+"""A call under way on a blocking channel: grpc's own call object, with our errors and limits around it.
+
+The same objects serve `connect()` and `interceptors()`: what differs is only how a call is started, and that
+is passed in as `start(metadata, timeout)`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import grpc
+
+from eas_grpc.calls import Metadata
+from eas_grpc.deadline import Deadline
+from eas_grpc.errors import CallFailure
+from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._policy import CallPolicy, secret_in
+from eas_grpc.rpc._requests import iterator_failure, silence
+from eas_grpc.rpc._status import RpcCallError, sync_error
+from eas_grpc.rpc._watch import GapWatch
+
+__all__ = ["RequestFeed", "Start", "StreamCall", "UnaryCall"]
+
+Start = Callable[["Metadata | None", "float | None"], Any]
+
+
+class RequestFeed:
+    """The caller's requests on their way into grpc, which reads them on a thread of its own.
+
+    If reading or checking one fails, the exception goes on into grpc, which cancels the call, so that the
+    service does not take half a stream for a whole one. grpc calls that UNKNOWN; what really happened is here.
+    """
+
+    def __init__(self, requests: Iterable[Any], check: Callable[[Any], Any], method: str) -> None:
+        self._requests = requests
+        self._check = check
+        self._method = method
+        self.failure: CallFailure | None = None
+        self.cause: Exception | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for request in self._requests:
+                yield self._check(request)
+        except Exception as error:
+            self.cause = error
+            self.failure = iterator_failure(error, self._method)
+            raise
+
+
+class _Call(grpc.Call, grpc.Future):
+    """What unary and streaming answers have in common."""
+
+    def __init__(
+        self,
+        policy: CallPolicy,
+        method: str,
+        start: Start,
+        metadata: Metadata | None,
+        timeout: float | None,
+        feed: RequestFeed | None = None,
+    ) -> None:
+        self._policy = policy
+        self._method = method
+        self._start = start
+        self._metadata = metadata
+        self._deadline = Deadline.after(timeout, time.monotonic())
+        self._feed = feed
+        # A stream of requests cannot be sent twice: its iterator has been used up.
+        self._tries_left = 0 if feed is not None or policy.tokens is None else 1
+        self._renewing = threading.Lock()
+        self._inner: Any = start(metadata, timeout)
+
+    def _renewed(self, failed: Any) -> bool:
+        """Whether the call goes on in another try than `failed`, which is over.
+
+        It does if the service refused the token and the source has another one by now.
+        """
+        if not self._tries_left and self._inner is failed:
+            return False
+        with self._renewing:
+            if self._inner is not failed:
+                return True
+            if failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            self._tries_left = 0
+            metadata = self._policy.second_chance(self._metadata)
+            if metadata is None:
+                return False
+            self._metadata = metadata
+            self._inner = self._start(metadata, self._deadline.remaining(time.monotonic()))
+            return True
+
+    def _settled(self) -> Any:
+        """grpc's own call, of the last try."""
+        return self._inner
+
+    def _local_failure(self) -> CallFailure | None:
+        """The failure that this side decided, which grpc knows only as a cancellation."""
+        return None if self._feed is None else self._feed.failure
+
+    def _error(self, error: grpc.RpcError) -> RpcCallError:
+        failure = self._local_failure()
+        if failure is None:
+            return sync_error(error, self._method, secret_in(self._metadata))
+        return RpcCallError(failure)
+
+    def _cause(self) -> Exception | None:
+        """What the caller's own request iterator raised, if that ended the call."""
+        return None if self._feed is None else self._feed.cause
+
+    def code(self) -> grpc.StatusCode:
+        """The status; waits for it."""
+        inner = self._settled().code()
+        failure = self._local_failure()
+        return inner if failure is None else grpc.StatusCode[failure.status]
+
+    def details(self) -> Any:
+        """The text that came with the status; waits for it."""
+        inner = self._settled().details()
+        failure = self._local_failure()
+        return inner if failure is None else failure.details
+
+    def debug_error_string(self) -> Any:
+        """What grpc core adds for its developers."""
+        return self._settled().debug_error_string()
+
+    def initial_metadata(self) -> Any:
+        """What the service sent first; waits for it."""
+        return self._settled().initial_metadata()
+
+    def trailing_metadata(self) -> Any:
+        """What the service sent with its status; waits for it."""
+        return self._settled().trailing_metadata()
+
+    def is_active(self) -> bool:
+        """Whether the call is still under way."""
+        return bool(self._inner.is_active())
+
+    def time_remaining(self) -> Any:
+        """Seconds until the deadline; None without one."""
+        return self._inner.time_remaining()
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Calls `callback` when the call is over; False if it is already."""
+        return bool(self._inner.add_callback(callback))
+
+    def cancel(self) -> bool:
+        """Ends the call on this side."""
+        return bool(self._inner.cancel())
+
+    def cancelled(self) -> bool:
+        """Whether this side ended the call."""
+        return bool(self._inner.cancelled())
+
+    def running(self) -> bool:
+        """Whether the call is still under way."""
+        return bool(self._inner.running())
+
+    def done(self) -> bool:
+        """Whether the call is over."""
+        return bool(self._inner.done())
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The response; waits for it at most `timeout` seconds. Raises RpcCallError, grpc.FutureTimeoutError."""
+        try:
+            return self._inner.result(timeout)
+        except grpc.RpcError as error:
+            raise self._error(error) from self._cause()
+
+    def exception(self, timeout: float | None = None) -> Exception | None:
+        """The error of the call, None if it went well; waits as `result` does."""
+        try:
+            self.result(timeout)
+        except RpcCallError as error:
+            return error
+        return None
+
+    def traceback(self, timeout: float | None = None) -> Any:
+        """The traceback of the error, None if the call went well; waits as `result` does."""
+        error = self.exception(timeout)
+        return None if error is None else error.__traceback__
+
+    def add_done_callback(self, fn: Callable[[Any], None]) -> None:
+        """Calls `fn` with this call when it is over."""
+        self._inner.add_done_callback(lambda _: fn(self))
+
+
+class UnaryCall(_Call):
+    """A call with one response, as `.future()` returns it."""
+
+    def _settled(self) -> Any:
+        inner = self._inner
+        if self._tries_left and inner.code() is grpc.StatusCode.UNAUTHENTICATED:
+            self._renewed(inner)
+        return self._inner
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The response; waits for it at most `timeout` seconds. Raises RpcCallError, grpc.FutureTimeoutError."""
+        until = Deadline.after(timeout, time.monotonic())
+        inner = self._inner
+        try:
+            return super().result(timeout)
+        except RpcCallError:
+            if not self._renewed(inner):
+                raise
+        return super().result(until.remaining(time.monotonic()))
+
+    def done(self) -> bool:
+        """Whether the call is over, its second try included."""
+        inner = self._inner
+        return bool(inner.done()) and not self._renewed(inner)
+
+    def running(self) -> bool:
+        """Whether the call is still under way."""
+        return not self.done()
+
+    def add_done_callback(self, fn: Callable[[Any], None]) -> None:
+        """Calls `fn` with this call when it is over, its second try included."""
+
+        def finished(inner: Any) -> None:
+            if self._renewed(inner):
+                self.add_done_callback(fn)
+            else:
+                fn(self)
+
+        self._inner.add_done_callback(finished)
+
+
+class StreamCall(_Call):
+    """A call with a stream of responses: an iterator that reads one message when asked for one.
+
+    The wait for the first message and for each further one has a limit, unless `limits` is None.
+    """
+
+    def __init__(
+        self,
+        policy: CallPolicy,
+        method: str,
+        start: Start,
+        metadata: Metadata | None,
+        timeout: float | None,
+        feed: RequestFeed | None = None,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        super().__init__(policy, method, start, metadata, timeout, feed)
+        self._limits = limits
+        self._limit = None if limits is None else limits.first_message
+        self._watch = None if limits is None else GapWatch(self._give_up())
+
+    def _give_up(self) -> Callable[[], object]:
+        # Not a bound method: the watch must not keep an abandoned call alive.
+        this = weakref.ref(self)
+
+        def cancel() -> None:
+            if (call := this()) is not None:
+                call._inner.cancel()
+
+        return cancel
+
+    def __iter__(self) -> StreamCall:
+        return self
+
+    def __next__(self) -> Any:
+        if self._watch is None or self._limit is None:
+            message = self._read()
+        else:
+            self._watch.arm(self._limit)
+            try:
+                message = self._read()
+            finally:
+                self._watch.disarm()
+        self._tries_left = 0
+        if self._limits is not None:
+            self._limit = self._limits.gap
+        return message
+
+    next = __next__
+
+    def _read(self) -> Any:
+        inner = self._inner
+        try:
+            return next(inner)
+        except grpc.RpcError as error:
+            if not self._renewed(inner):
+                raise self._error(error) from self._cause()
+        return self._read()
+
+    def _local_failure(self) -> CallFailure | None:
+        failure = super()._local_failure()
+        if failure is not None or self._watch is None or not self._watch.expired:
+            return failure
+        return silence(self._limit, self._method)

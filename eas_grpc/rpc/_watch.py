@@ -1,0 +1,106 @@
+"""Ends a stream whose next message does not come. One thread for all blocking streams of the process.
+
+grpc's blocking iterators wait without a limit; cancelling the call from another thread is what wakes them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+__all__ = ["GapWatch"]
+
+_NEVER = math.inf
+
+
+class GapWatch:
+    """Limits one wait at a time: `arm` before it, `disarm` after it.
+
+    When a wait outlasts its limit, `expired` becomes true and `cancel` is called, on another thread.
+    Arming costs an attribute write while the queue will look at this watch early enough anyway, so it fits
+    once per message.
+    """
+
+    __slots__ = ("__weakref__", "_cancel", "_due", "_wakes", "expired")
+
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self._cancel = cancel
+        self._due = _NEVER
+        self._wakes = _NEVER
+        self.expired = False
+
+    def arm(self, limit: float) -> None:
+        """Starts a wait of at most `limit` seconds."""
+        self._due = due = time.monotonic() + limit
+        if due < self._wakes:
+            _watcher.add(self)
+
+    def disarm(self) -> None:
+        """Ends the wait."""
+        self._due = _NEVER
+
+
+class _Watcher:
+    """A heap of watches by due time, and the thread that looks at it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._heap: list[tuple[float, int, weakref.ref[GapWatch]]] = []
+        self._order = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watch: GapWatch) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="eas-grpc-gaps", daemon=True)
+                self._thread.start()
+            self._push(watch)
+            self._lock.notify()
+
+    def _push(self, watch: GapWatch) -> None:
+        watch._wakes = due = watch._due
+        heapq.heappush(self._heap, (due, next(self._order), weakref.ref(watch)))
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._heap or (wait := self._heap[0][0] - time.monotonic()) > 0:
+                    self._lock.wait(wait if self._heap else None)
+                late = self._pop()
+            if late is not None:
+                late._cancel()
+                del late
+
+    def _pop(self) -> GapWatch | None:
+        """Takes the first entry; the watch behind it if its wait is over, else it goes back into the queue."""
+        watch = heapq.heappop(self._heap)[2]()
+        if watch is None:
+            return None
+        watch._wakes = _NEVER
+        # Read after `_wakes` is cleared: an arm() in between then sees that it must queue the watch again.
+        due = watch._due
+        if due <= time.monotonic():
+            watch._due = _NEVER
+            watch.expired = True
+            return watch
+        if due < watch._wakes:
+            self._push(watch)
+        return None
+
+
+_watcher = _Watcher()
+
+
+def _restart_in_child() -> None:
+    # The thread did not survive the fork, and its lock may have been held.
+    global _watcher  # noqa: PLW0603
+    _watcher = _Watcher()
+
+
+os.register_at_fork(after_in_child=_restart_in_child)
