@@ -50,8 +50,14 @@ class PolicyAioChannel(grpc.aio.Channel):
 
     def inner(self) -> Any:
         """grpc's own channel of this process and the running event loop. Raises ConfigError without one."""
-        loop = _running_loop()
-        if self._pid == os.getpid() and self._loop is loop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigError(
+                "an asyncio channel works only inside a running event loop: call it from a coroutine"
+                " (asyncio.run(...)), or use eas_grpc.connect() for blocking code"
+            ) from None
+        if loop is self._loop and self._pid == os.getpid():
             return self._inner
         if self._pid == os.getpid() and self._loop is not None and not self._loop.is_closed():
             raise ConfigError(
@@ -135,16 +141,6 @@ class PolicyAioChannel(grpc.aio.Channel):
         await self.close()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigError(
-            "an asyncio channel works only inside a running event loop: call it from a coroutine"
-            " (asyncio.run(...)), or use eas_grpc.connect() for blocking code"
-        ) from None
-
-
 class _MultiCallable:
     """What the four shapes share: grpc's multicallable of this process and loop, and how a call begins."""
 
@@ -171,7 +167,7 @@ class _MultiCallable:
     def _target(self) -> Any:
         """grpc.aio's own multicallable; it takes the bytes that `_check` has made."""
         inner = self._channel.inner()
-        if self._made_by is not inner:
+        if inner is not self._made_by:
             make = getattr(inner, self._shape.name.lower())
             self._made = make(self._method, None, self._response_deserializer, self._registered)
             self._made_by = inner

@@ -79,7 +79,6 @@ class _Call(grpc.aio.Call):
         inner: Any,
         metadata: Metadata | None,
         timeout: float | None,
-        *,
         restart: Restart | None = None,
         feed: AioRequestFeed | None = None,
         limits: StreamLimits | None = None,
@@ -88,7 +87,8 @@ class _Call(grpc.aio.Call):
         self._method = method
         self._inner = inner
         self._metadata = metadata
-        self._deadline = Deadline.after(timeout, time.monotonic())
+        self._timeout = timeout
+        self._started = time.monotonic()
         # A stream of requests cannot be sent twice: its iterator has been used up.
         self._restart = restart if feed is None and policy.tokens is not None else None
         self._feed = feed
@@ -121,7 +121,8 @@ class _Call(grpc.aio.Call):
         if metadata is None:
             return False
         self._metadata = metadata
-        self._inner = await restart(metadata, self._deadline.remaining(time.monotonic()))
+        deadline = Deadline.after(self._timeout, self._started)
+        self._inner = await restart(metadata, deadline.remaining(time.monotonic()))
         return True
 
     async def _settled(self) -> Any:
@@ -203,19 +204,16 @@ class _Call(grpc.aio.Call):
 
 class _SingleResponse(_Call):
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._response().__await__()
-
-    async def _response(self) -> Any:
         inner = self._inner
         try:
-            return await inner
+            return (yield from inner.__await__())
         except grpc.aio.AioRpcError as error:
-            if self._restart is None or not await self._renewed(inner):
+            if self._restart is None or not (yield from self._renewed(inner).__await__()):
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)
         except asyncio.CancelledError:
             self._raise_local()
             raise
-        return await self._response()
+        return (yield from self.__await__())
 
 
 class _ManyResponses(_Call):

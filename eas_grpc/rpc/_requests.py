@@ -26,12 +26,13 @@ class RequestCheck:
     grpc's own serializing swallows the exception and its text; here the caller sees both.
     """
 
-    __slots__ = ("_method", "_policy", "_serialize")
+    __slots__ = ("_method", "_notable", "_policy", "_serialize")
 
     def __init__(self, policy: CallPolicy, method: str, serialize: Callable[[Any], bytes] | None) -> None:
         self._policy = policy
         self._method = method
         self._serialize = serialize
+        self._notable = policy.notable_request
 
     def __call__(self, request: Any) -> bytes:
         """The bytes of `request`. Raises Refused."""
@@ -42,20 +43,20 @@ class RequestCheck:
                 payload = self._serialize(request)
             except Exception as error:
                 raise Refused(_not_serialized(request, error, self._method)) from error
-        self.size(len(payload))
+        if len(payload) > self._notable:
+            self._weigh(len(payload))
         return payload
-
-    def size(self, size: int) -> None:
-        """Refuses a request of `size` bytes where it is too large."""
-        if size > self._policy.notable_request:
-            failure = self._policy.oversize(size, self._method)
-            if failure is not None:
-                raise Refused(failure)
 
     def passed(self, request: Any) -> Any:
         """The request itself, checked: for channels of others, which serialize on their own."""
-        self.size(message_size(request))
+        if (size := message_size(request)) > self._notable:
+            self._weigh(size)
         return request
+
+    def _weigh(self, size: int) -> None:
+        failure = self._policy.oversize(size, self._method)
+        if failure is not None:
+            raise Refused(failure)
 
 
 def message_size(request: Any) -> int:

@@ -1,0 +1,99 @@
+"""What an earlier run wrote, what must change now, and the file in which that is remembered.
+
+Pure: knows neither the disk nor the compiler. The manifest holds no time and no absolute path, so that
+the same protos and tools give the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from eas_grpc.errors import SchemaError
+
+__all__ = ["MANIFEST", "Changes", "Manifest", "changes", "digest"]
+
+MANIFEST = "eas_grpc_gen.json"
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One run: versions by tool, options, and SHA-256 by relative path of what went in and came out."""
+
+    tools: Mapping[str, str]
+    options: Mapping[str, tuple[str, ...]]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    def to_json(self) -> bytes:
+        """The file's bytes."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Manifest:
+        """Read the file's bytes; raises SchemaError if they are not a manifest that may be acted upon."""
+        try:
+            data: Any = json.loads(content)
+            options = {str(key): tuple(map(str, values)) for key, values in data["options"].items()}
+            maps = {key: _texts(data[key]) for key in ("tools", "inputs", "outputs")}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SchemaError(
+                f"{MANIFEST} is damaged ({type(error).__name__}: {error}); restore it or delete it, then generate again"
+            ) from error
+        # Paths of the manifest get deleted, so one that leads out of the folder must not be believed.
+        for path in maps["outputs"]:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+                raise SchemaError(
+                    f"{MANIFEST} lists `{path}`, which is outside its folder; delete the manifest, then generate again"
+                )
+        return cls(options=options, **maps)
+
+
+def _texts(data: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in data.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """How a folder differs from what a run gives, as sorted relative paths."""
+
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+def changes(*, wanted: Mapping[str, bytes], present: Mapping[str, bytes], previous: Iterable[str]) -> Changes:
+    """Compare `wanted` with the files that are `present`; `previous` are the outputs of the run before.
+
+    An empty file only marks a folder as a package. Where somebody put text of their own into it, it still
+    does, so it is neither overwritten nor removed.
+    """
+    return Changes(
+        missing=tuple(sorted(path for path in wanted if path not in present)),
+        changed=tuple(
+            sorted(
+                path for path, content in wanted.items() if content and present.get(path, content) != content
+            )
+        ),
+        stale=tuple(
+            sorted(
+                path
+                for path in set(previous) - set(wanted)
+                if path in present and not (_is_marker(path) and present[path])
+            )
+        ),
+    )
+
+
+def _is_marker(path: str) -> bool:
+    return PurePosixPath(path).name in {"__init__.py", "py.typed"}
