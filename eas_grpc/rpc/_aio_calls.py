@@ -91,6 +91,7 @@ class _Call(grpc.aio.Call):
         self._started = time.monotonic()
         # A stream of requests cannot be sent twice: its iterator has been used up.
         self._restart = restart if feed is None and policy.tokens is not None else None
+        self._renewing: asyncio.Lock | None = None
         self._feed = feed
         self._limits = limits
 
@@ -112,18 +113,22 @@ class _Call(grpc.aio.Call):
 
     async def _renewed(self, failed: Any) -> bool:
         """Whether the call goes on in another try than `failed`, which the service refused."""
-        if self._inner is not failed:
+        if self._renewing is None:
+            self._renewing = asyncio.Lock()
+        # A done callback may ask at the same time as the caller who awaits the call.
+        async with self._renewing:
+            if self._inner is not failed:
+                return True
+            restart, self._restart = self._restart, None
+            if restart is None or await failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            metadata = self._policy.second_chance(self._metadata)
+            if metadata is None:
+                return False
+            self._metadata = metadata
+            deadline = Deadline.after(self._timeout, self._started)
+            self._inner = await restart(metadata, deadline.remaining(time.monotonic()))
             return True
-        restart, self._restart = self._restart, None
-        if restart is None or await failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
-            return False
-        metadata = self._policy.second_chance(self._metadata)
-        if metadata is None:
-            return False
-        self._metadata = metadata
-        deadline = Deadline.after(self._timeout, self._started)
-        self._inner = await restart(metadata, deadline.remaining(time.monotonic()))
-        return True
 
     async def _settled(self) -> Any:
         """grpc.aio's own call, of the last try."""
@@ -208,7 +213,7 @@ class _SingleResponse(_Call):
         try:
             return (yield from inner.__await__())
         except grpc.aio.AioRpcError as error:
-            if self._restart is None or not (yield from self._renewed(inner).__await__()):
+            if not (yield from self._renewed(inner).__await__()):
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)
         except asyncio.CancelledError:
             self._raise_local()
@@ -250,7 +255,7 @@ class _ManyResponses(_Call):
         try:
             message = await read()
         except grpc.aio.AioRpcError as error:
-            if self._restart is None or not await self._renewed(inner):
+            if not await self._renewed(inner):
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)
         except asyncio.CancelledError:
             self._raise_local()

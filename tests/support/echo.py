@@ -50,17 +50,15 @@ class Seen:
 class EchoServer:
     """`with EchoServer() as server:` serves on `server.address`."""
 
-    def __init__(self, options: Iterable[tuple[str, Any]] = (), port: int = 0, credentials: Any = None) -> None:
+    def __init__(
+        self, options: Iterable[tuple[str, Any]] = (), port: int = 0, credentials: Any = None
+    ) -> None:
         self.calls: list[Seen] = []
         self._server = grpc.server(
             futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0), *options]
         )
-        handlers = {
-            shape: HANDLERS[shape](self._handler(shape, *flags)) for shape, flags in SHAPES.items()
-        }
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("test.Echo", handlers),)
-        )
+        handlers = {shape: HANDLERS[shape](self._handler(shape, *flags)) for shape, flags in SHAPES.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
         where = f"127.0.0.1:{port}"
         self.port = (
             self._server.add_secure_port(where, credentials)
