@@ -6,14 +6,11 @@ on gRPC, "Token authentication").
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import inspect
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Protocol, Union
 
 from eas_grpc.errors import ConfigError
@@ -102,6 +99,9 @@ def bearer(token: str) -> tuple[str, str]:
 
 def token_matches(given: str, accepted: Iterable[str]) -> bool:
     """Whether `given` is one of the accepted tokens, in time that does not depend on where they differ."""
+    import hashlib
+    import hmac
+
     digest = hashlib.sha256(given.encode()).digest()
     # A list, not a generator: any() must not stop early and tell by its time which token matched.
     return any([hmac.compare_digest(digest, hashlib.sha256(t.encode()).digest()) for t in accepted])  # noqa: C419
@@ -118,7 +118,7 @@ def token_source(token: Token | None) -> TokenSource | None:
         _refuse_path_as_text(token)
         return _Fixed(check_token(token))
     if isinstance(token, os.PathLike):
-        return _File(Path(token))
+        return _File(os.fspath(token))
     if callable(token):
         if inspect.iscoroutinefunction(token):
             raise ConfigError("the token callable must not be async: keep the fetched token and return it")
@@ -127,7 +127,7 @@ def token_source(token: Token | None) -> TokenSource | None:
 
 
 def _refuse_path_as_text(text: str) -> None:
-    if text.startswith(("/", "./", "~")) and Path(text).expanduser().is_file():
+    if text.startswith(("/", "./", "~")) and os.path.isfile(os.path.expanduser(text)):  # noqa: PTH111, PTH113
         raise ConfigError("the token names a file: pass pathlib.Path(...) to have the token read from it")
 
 
@@ -151,7 +151,7 @@ class _File:
 
     __slots__ = ("_path", "_seen", "_token")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         try:
             self._seen = self._stamp()
@@ -173,12 +173,13 @@ class _File:
         return self._token
 
     def _stamp(self) -> tuple[int, int, int]:
-        found = self._path.stat()
+        found = os.stat(self._path)  # noqa: PTH116
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> str:
         try:
-            return check_token(self._path.read_text(encoding="utf-8"))
+            with open(self._path, encoding="utf-8") as file:  # noqa: PTH123
+                return check_token(file.read())
         except UnicodeDecodeError:
             raise ConfigError(f"the token file {self._path} is not text") from None
 

@@ -12,7 +12,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import NoReturn
-from urllib.parse import quote
 
 from eas_grpc._hosts import check_host, check_ipv6, is_loopback, is_private
 from eas_grpc.errors import ConfigError
@@ -98,6 +97,8 @@ class Endpoint:
         """The text that grpcio dials. It names the resolver, so no host name is taken for a scheme."""
         if self.socket is None:
             return f"dns:///{self.authority}"
+        from urllib.parse import quote
+
         if self.socket.startswith("@"):
             return f"unix-abstract:{quote(self.socket[1:])}"
         return f"unix:{quote(self.socket)}"

@@ -6,7 +6,6 @@ misspelt name, text where a number belongs, and a float (which it takes for a po
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -211,6 +210,8 @@ def _right_name(name: str) -> str | None:
     if tidy in RIGHT_NAMES:
         return RIGHT_NAMES[tidy]
     lower = {known.lower(): known for known in sorted(_KNOWN)}
+    import difflib
+
     close = difflib.get_close_matches(tidy, lower, n=1, cutoff=cutoff)
     return lower[close[0]] if close else None
 

@@ -7,28 +7,24 @@ environment and file contents are passed in; `load_profiles` and `find_settings`
     endpoint = "http://demo.1234.cn-hangzhou.pai-eas.aliyuncs.com/"
     token_file = "prod.token"       # or token = "..."; a relative path starts at this file
 
-An environment variable that is empty counts as unset. A message never repeats a token.
+An environment variable that is empty counts as unset. A message never repeats a token. What only a profile needs is imported where it is
+read: most programs have none, and `import eas_grpc` should cost little.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.errors import ConfigError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eas_grpc.auth import Token
 
 __all__ = [
@@ -122,6 +118,8 @@ def resolve(
 
 def default_profiles_path(environ: Mapping[str, str]) -> Path:
     """`$XDG_CONFIG_HOME/eas-grpc/profiles.toml`, with `~/.config` where that variable is not set."""
+    from pathlib import Path
+
     config = _variable(environ, "XDG_CONFIG_HOME")
     home = _variable(environ, "HOME")
     # The XDG base directory specification: a relative path is invalid and to be ignored.
@@ -150,6 +148,11 @@ def load_profiles(path: Path, *, home: str | None = None) -> dict[str, SavedProf
 
 def parse_profiles(text: str, path: Path, *, home: str | None = None) -> dict[str, SavedProfile]:
     """The profiles in this TOML text; `path` is where it came from, `home` stands for `~` in `token_file`."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
     try:
         tables = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError is one; so is a number of too many digits
@@ -238,11 +241,15 @@ def _variable(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def _from_home(file: str, home: str | None) -> Path:
+    from pathlib import Path
+
     return Path(home, file[2:]) if home is not None and file.startswith("~/") else Path(file)
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
+    import difflib
+
     close = difflib.get_close_matches(name, names, n=1)
     listed = ", ".join(repr(each) for each in names)
     return f"did you mean {close[0]!r}? There is {listed}" if close else f"write one of {listed}"

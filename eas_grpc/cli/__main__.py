@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from eas_grpc._version import __version__
 from eas_grpc.cli import _env, _health, _hello, _serve
-from eas_grpc.errors import CallError, ConfigError, EasError, Origin, SchemaError
+
+if TYPE_CHECKING:
+    from eas_grpc.errors import EasError
 
 __all__ = ["exit_code", "main"]
 
@@ -41,6 +44,8 @@ cli.add_command(_env.env)
 
 def exit_code(error: EasError) -> int:
     """The exit code for an error of ours."""
+    from eas_grpc.errors import CallError, ConfigError, Origin, SchemaError
+
     if isinstance(error, ConfigError):
         return _USAGE
     if isinstance(error, SchemaError):
@@ -56,7 +61,11 @@ def main() -> None:
     """Entry point of `eas-grpc`."""
     try:
         cli(prog_name="eas-grpc")
-    except EasError as error:
+    except Exception as error:
+        from eas_grpc.errors import EasError
+
+        if not isinstance(error, EasError):
+            raise
         click.echo(f"error: {error}", err=True)
         sys.exit(exit_code(error))
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-from importlib import metadata
 from typing import Any
 
 import click
@@ -29,6 +26,8 @@ def env(*, as_json: bool) -> None:
     """Print versions, EAS settings and proxy variables; secrets are masked."""
     found = report(os.environ)
     if as_json:
+        import json
+
         click.echo(json.dumps(found, indent=2))
         return
     for section, rows in found.items():
@@ -39,6 +38,8 @@ def env(*, as_json: bool) -> None:
 
 def report(environ: Any) -> dict[str, dict[str, str]]:
     """What the command prints, by section."""
+    import platform
+
     settings = {name: _shown(name, environ.get(name)) for name in _SETTINGS}
     settings["profile file"] = _profile_file(environ)
     found = {
@@ -64,6 +65,8 @@ def _profile_file(environ: Any) -> str:
 
 
 def _version(name: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

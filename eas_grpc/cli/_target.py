@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-
-from eas_grpc.errors import ConfigError
 
 if TYPE_CHECKING:
     import grpc
@@ -50,7 +47,7 @@ def target_options(command: _F) -> _F:
         click.option("--token", metavar="TEXT", help="The service's token; EAS_TOKEN keeps it out of `ps`."),
         click.option(
             "--token-file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=click.Path(exists=True, dir_okay=False),
             help="File that holds the token.",
         ),
         click.option("--profile", metavar="NAME", help="Profile of the profile file."),
@@ -64,15 +61,18 @@ def target_options(command: _F) -> _F:
 
 
 def open_channel(
-    endpoint: str | None, token: str | None, token_file: Path | None, profile: str | None, timeout: float
+    endpoint: str | None, token: str | None, token_file: str | None, profile: str | None, timeout: float
 ) -> grpc.Channel:
     """A channel to what the options and the environment name; without any of them, to a local `serve`."""
+    from pathlib import Path
+
     import eas_grpc
+    from eas_grpc.errors import ConfigError
     from eas_grpc.settings import find_settings
 
     if token is not None and token_file is not None:
         raise ConfigError("--token and --token-file say two things: leave one of them out")
-    given = token if token_file is None else token_file
+    given = token if token_file is None else Path(token_file)
     if endpoint is None and profile is None and not any(map(os.environ.get, _ENDPOINT_VARIABLES)):
         # The demo token goes to the demo server only.
         given = LOCAL_TOKEN if given is None else given

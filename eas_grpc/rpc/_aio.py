@@ -214,8 +214,15 @@ class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
     _shape = CallShape.STREAM_UNARY
 
     def __call__(
-        self, request_iterator: Any = None, timeout: Any = UNSET, metadata: Any = None, **rest: Any
+        self,
+        request_iterator: Any = None,
+        timeout: Any = UNSET,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: Any = None,
+        compression: Any = None,
     ) -> Any:
+        rest = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
         return self._many(StreamUnaryCall, request_iterator, timeout, metadata, rest)
 
 
@@ -223,6 +230,13 @@ class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable[Any, Any]
     _shape = CallShape.STREAM_STREAM
 
     def __call__(
-        self, request_iterator: Any = None, timeout: Any = UNSET, metadata: Any = None, **rest: Any
+        self,
+        request_iterator: Any = None,
+        timeout: Any = UNSET,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: Any = None,
+        compression: Any = None,
     ) -> Any:
+        rest = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
         return self._many(StreamStreamCall, request_iterator, timeout, metadata, rest)

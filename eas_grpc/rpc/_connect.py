@@ -65,7 +65,7 @@ def plan(
         tokens, deadline=deadline, stream_limits=stream_limits, max_request=limit, warn_request=chosen.warn_request_bytes
     )
     if retry is not None and not isinstance(retry, RetryPolicy):
-        raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")  # type: ignore[unreachable]
+        raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")
     args = channel_args(
         address,
         chosen,
@@ -91,7 +91,7 @@ def call_policy(
 ) -> CallPolicy:
     """The policy for the calls, checked."""
     if stream_limits is not None and not isinstance(stream_limits, StreamLimits):
-        raise ConfigError(  # type: ignore[unreachable]
+        raise ConfigError(
             "stream_limits must be StreamLimits(first_message=..., gap=...) or None for no limits"
         )
     return CallPolicy(

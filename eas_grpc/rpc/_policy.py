@@ -29,7 +29,7 @@ class CallPolicy:
         *,
         tokens: TokenSource | None,
         deadline: float | None,
-        stream_limits: StreamLimits,
+        stream_limits: StreamLimits | None,
         max_request: int | None,
         warn_request: int | None,
     ) -> None:

@@ -36,6 +36,7 @@ class RequestCheck:
 
     def __call__(self, request: Any) -> bytes:
         """The bytes of `request`. Raises Refused."""
+        payload: bytes
         if self._serialize is None:
             payload = request
         else:

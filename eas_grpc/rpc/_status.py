@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import grpc
 import grpc.aio
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["AioRpcCallError", "RpcCallError", "aio_error", "refusal", "sync_error"]
 
 
-class RpcCallError(CallError, grpc.RpcError, grpc.Call, grpc.Future):
+class Metadatum(NamedTuple):
+    """A pair of metadata, readable as grpc's own pairs are."""
+
+    key: str
+    value: str | bytes
+
+
+class RpcCallError(CallError, grpc.RpcError, grpc.Call, grpc.Future):  # type: ignore[type-arg]
     """A failed call. What grpc's own error offers works here too: it is also a finished call and future."""
 
     def code(self) -> grpc.StatusCode:
@@ -28,13 +35,13 @@ class RpcCallError(CallError, grpc.RpcError, grpc.Call, grpc.Future):
         """The text that came with the status."""
         return self.failure.details
 
-    def initial_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+    def initial_metadata(self) -> Any:
         """What the service sent first; empty if nothing came."""
-        return self.failure.initial_metadata
+        return tuple(Metadatum(*pair) for pair in self.failure.initial_metadata)
 
-    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+    def trailing_metadata(self) -> Any:
         """What the service sent with its status; empty if nothing came."""
-        return self.failure.trailing_metadata
+        return tuple(Metadatum(*pair) for pair in self.failure.trailing_metadata)
 
     def debug_error_string(self) -> str:
         """What grpc core adds for its developers."""
@@ -66,7 +73,7 @@ class RpcCallError(CallError, grpc.RpcError, grpc.Call, grpc.Future):
         """False: the call is over."""
         return False
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> Any:
         """None: the call is over."""
         return None
 
@@ -101,11 +108,11 @@ class AioRpcCallError(CallError, grpc.aio.AioRpcError):
         """The text that came with the status."""
         return self.failure.details
 
-    def initial_metadata(self) -> grpc.aio.Metadata:
+    def initial_metadata(self) -> Any:
         """What the service sent first; empty if nothing came."""
         return grpc.aio.Metadata(*self.failure.initial_metadata)
 
-    def trailing_metadata(self) -> grpc.aio.Metadata:
+    def trailing_metadata(self) -> Any:
         """What the service sent with its status; empty if nothing came."""
         return grpc.aio.Metadata(*self.failure.trailing_metadata)
 

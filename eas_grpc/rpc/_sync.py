@@ -97,7 +97,7 @@ class PolicyChannel(grpc.Channel):
         )
 
     def subscribe(
-        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
+        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
     ) -> None:
         """Calls `callback` with each state of the connection."""
         self.inner().subscribe(callback, try_to_connect)

@@ -52,7 +52,7 @@ class RequestFeed:
             raise
 
 
-class _Call(grpc.Call, grpc.Future):
+class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
     """What unary and streaming answers have in common."""
 
     def __init__(

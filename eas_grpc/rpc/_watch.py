@@ -70,12 +70,16 @@ class _Watcher:
     def _run(self) -> None:
         while True:
             with self._lock:
-                while not self._heap or (wait := self._heap[0][0] - time.monotonic()) > 0:
-                    self._lock.wait(wait if self._heap else None)
+                while (wait := self._until_next()) is None or wait > 0:
+                    self._lock.wait(wait)
                 late = self._pop()
             if late is not None:
                 late._cancel()
                 del late
+
+    def _until_next(self) -> float | None:
+        """Seconds until the first entry is due; None while there is none."""
+        return self._heap[0][0] - time.monotonic() if self._heap else None
 
     def _pop(self) -> GapWatch | None:
         """Takes the first entry; the watch behind it if its wait is over, else it goes back into the queue."""

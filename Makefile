@@ -1,0 +1,99 @@
+# One verb per chore; `make help` lists them. CI calls nothing else.
+# Every environment is made here, from pyproject.toml alone: Python >= 3.10 and make are all that is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := .venv-codegen-plugins
+CODEGEN := .venv-codegen
+PYTEST := $(BIN)/python -m pytest -n 2 -q
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest interop bench docs build clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+# Makes the environment $(1) with a current pip, or says what is missing.
+define new-venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "eas-grpc needs Python 3.10 or later; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $@" >&2; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || \
+		{ echo "python3 cannot make environments here: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@$(1)/bin/python -m pip install -U pip
+endef
+
+$(VENV)/runtime: pyproject.toml
+	@echo "setting up $(VENV) ..."
+	$(call new-venv,$(VENV))
+	@$(BIN)/python -m pip install -e '.[serve]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	@echo "setting up the development tools ..."
+	@$(BIN)/python -m pip install -e '.[serve]' --group dev
+	@touch $@
+
+$(CODEGEN)/ready: pyproject.toml
+	$(call new-venv,$(CODEGEN))
+	@$(CODEGEN)/bin/python -m pip install --group codegen
+	@touch $@
+
+$(PLUGINS)/ready: pyproject.toml
+	$(call new-venv,$(PLUGINS))
+	@$(PLUGINS)/bin/python -m pip install --group codegen-plugins
+	@touch $@
+
+setup: $(VENV)/dev $(CODEGEN)/ready $(PLUGINS)/ready  ## make all environments
+
+demo: $(VENV)/runtime  ## start a local server, make real calls to it, see one refused
+	@$(BIN)/python examples/demo.py
+
+test: setup  ## unit, integration and rule tests, with branch coverage
+	@rm -f .coverage .coverage.*
+	@$(PYTEST) tests --ignore tests/interop --cov --cov-report= --durations 8
+	@$(BIN)/coverage report --fail-under 95
+
+lint: $(VENV)/dev  ## style, formatting, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/dev  ## mypy (strict) and pyright
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+generate: setup  ## compile protos/ into generated/
+	@$(BIN)/python -m eas_grpc.codegen --protos protos --out generated \
+		--protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
+
+check-generated: setup  ## prove that generated/ is what protos/ gives
+	@$(BIN)/python -m eas_grpc.codegen --protos protos --out generated \
+		--protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin --check
+
+build: $(VENV)/dev  ## sdist and wheel into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist . >/dev/null
+	@ls dist
+
+test-wheel: build $(CODEGEN)/ready $(PLUGINS)/ready  ## install the wheel elsewhere and run the tests there
+	@scripts/test-wheel
+
+test-lowest: $(VENV)/dev  ## unit tests on the lowest versions allowed
+	@scripts/test-lowest
+
+interop: setup  ## clients and servers that others wrote, in other languages
+	@$(BIN)/python -m pytest -n 2 -q tests/interop
+
+bench: $(VENV)/dev  ## cost of a call against the bare library, as ratios
+	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/dev  ## run the code in README and docs
+	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
+
+clean:  ## remove everything that make has made
+	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) .venv-wheel .venv-lowest dist build .coverage* .mypy_cache .pytest_cache \
+		.ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules
