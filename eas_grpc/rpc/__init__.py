@@ -67,7 +67,7 @@ def connect(
         credentials=credentials,
         options=options,
     )
-    return PolicyChannel(lambda: _build(made, interceptors), made.policy, str(made.endpoint))
+    return PolicyChannel(lambda more: _build(made, more), made.policy, str(made.endpoint), interceptors)
 
 
 def interceptors(
@@ -96,10 +96,8 @@ def interceptors(
     return [PolicyInterceptor(policy)]
 
 
-def _build(made: Plan, interceptors: Sequence[Any]) -> grpc.Channel:
-    target = made.endpoint.target
+def _build(made: Plan, more_args: list[tuple[str, Any]]) -> grpc.Channel:
+    target, args = made.endpoint.target, made.args + more_args
     if made.credentials is None:
-        channel = grpc.insecure_channel(target, made.args)
-    else:
-        channel = grpc.secure_channel(target, made.credentials, made.args)
-    return grpc.intercept_channel(channel, *interceptors) if interceptors else channel
+        return grpc.insecure_channel(target, args)
+    return grpc.secure_channel(target, made.credentials, args)

@@ -1,7 +1,8 @@
 """The asyncio channel: a `grpc.aio.Channel` with the same policy as the blocking one.
 
 grpc's own channel is made on first use, because it belongs to the event loop that runs at that moment: so a
-channel may be made at import time, and after a fork or in a second `asyncio.run` it simply makes another.
+channel may be made at import time, and in a second `asyncio.run` it simply makes another. In a forked child it
+does so too, unless grpc.aio was running at the fork: see `_fork.py`.
 """
 
 from __future__ import annotations
@@ -24,14 +25,12 @@ from eas_grpc.rpc._aio_calls import (
     UnaryStreamCall,
     UnaryUnaryCall,
 )
+from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
 from eas_grpc.rpc._status import AioRpcCallError
 
 __all__ = ["PolicyAioChannel"]
-
-# See `_sync._inherited`: a parent's channel is not freed in its child.
-_inherited: list[grpc.aio.Channel] = []
 
 
 class PolicyAioChannel(grpc.aio.Channel):
@@ -63,8 +62,11 @@ class PolicyAioChannel(grpc.aio.Channel):
             raise ConfigError(
                 "this channel is in use on another event loop that is still open: make one channel per loop"
             )
-        if self._pid != os.getpid() and self._inner is not None:
-            _inherited.append(self._inner)
+        if gate.aio_lost:
+            raise ConfigError(
+                "grpc.aio was in use when this process was forked off, and does not work in such a child:"
+                " fork before the first call, start processes by 'spawn' or 'forkserver', or use eas_grpc.connect()"
+            )
         self._inner = self._build()
         self._pid, self._loop = os.getpid(), loop
         return self._inner

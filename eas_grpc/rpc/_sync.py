@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import grpc
 
 from eas_grpc.calls import CallShape
 from eas_grpc.deadline import UNSET, Deadline
+from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._requests import Refused, RequestCheck
 from eas_grpc.rpc._status import RpcCallError, sync_error
@@ -24,29 +25,46 @@ __all__ = ["PolicyChannel"]
 
 # Inherited channels of a parent process. Closing or freeing one in the child would touch state that is
 # shared with threads which the child does not have; so they are kept until the process ends.
-_inherited: list[grpc.Channel] = []
+_inherited: list[Any] = []
+
+Build = Callable[["list[tuple[str, Any]]"], grpc.Channel]
 
 
 class PolicyChannel(grpc.Channel):
-    """A channel with a policy. `build` makes grpc's own channel: once, and once more in a forked child."""
+    """A channel with a policy. `build` makes grpc's own channel: once, and once more in a forked child.
 
-    def __init__(self, build: Callable[[], grpc.Channel], policy: CallPolicy, described: str) -> None:
+    It is given arguments to add: in a child one that no other process has, so that core does not hand out the
+    parent's connection, which it finds by target and arguments.
+    """
+
+    def __init__(
+        self, build: Build, policy: CallPolicy, described: str, interceptors: Sequence[Any] = ()
+    ) -> None:
         self._build = build
         self._policy = policy
         self._described = described
+        self._interceptors = interceptors
+        self._open([])
+
+    def _open(self, more_args: list[tuple[str, Any]]) -> None:
         self._pid = os.getpid()
-        self._inner = build()
+        self._own = self._build(more_args)
+        self._inner = grpc.intercept_channel(self._own, *self._interceptors) if self._interceptors else self._own
 
     def __repr__(self) -> str:
         return f"<eas_grpc channel to {self._described}>"
 
     def inner(self) -> grpc.Channel:
-        """grpc's own channel of this process."""
+        """The channel of this process below the policy, with the caller's interceptors."""
         if self._pid != os.getpid():
-            _inherited.append(self._inner)
-            self._pid = os.getpid()
-            self._inner = self._build()
+            _inherited.extend((self._own, self._inner))
+            self._open([("eas_grpc.pid", os.getpid())])
         return self._inner
+
+    def started(self, call: Any) -> Any:
+        """Notes a stream or future that has just been started on this channel; returns it."""
+        gate.opened(self._own, call)
+        return call
 
     def unary_unary(
         self,
@@ -149,6 +167,13 @@ class _MultiCallable:
             self._pid = os.getpid()
         return self._made
 
+    def _started(self, start: Any, request: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
+        gate.enter()
+        try:
+            return self._channel.started(start(request, timeout, metadata, **rest))
+        finally:
+            gate.leave()
+
     def _payload(self, request: Any) -> bytes:
         try:
             return self._check(request)
@@ -218,19 +243,25 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         seconds, sent = policy.begin(self._shape, timeout, metadata)
         payload = self._payload(request)
         started = time.monotonic()
+        gate.enter()
         try:
             return call(payload, seconds, sent, **rest)
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
                 raise sync_error(error, self._method, secret_in(sent)) from None
             first = sync_error(error, self._method, secret_in(sent))
+        finally:
+            gate.leave()
         fresh = policy.second_chance(sent)
         if fresh is None:
             raise first from None
+        gate.enter()
         try:
             return call(payload, Deadline.after(seconds, started).remaining(time.monotonic()), fresh, **rest)
         except grpc.RpcError as error:
             raise sync_error(error, self._method, secret_in(fresh)) from None
+        finally:
+            gate.leave()
 
     def future(
         self,
@@ -247,7 +278,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         target = self._target()
 
         def start(metadata: Any, timeout: float | None) -> Any:
-            return target.future(payload, timeout, metadata, **rest)
+            return self._started(target.future, payload, timeout, metadata, rest)
 
         return UnaryCall(self._policy, self._method, start, sent, seconds)
 
@@ -270,7 +301,7 @@ class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: igno
         target = self._target()
 
         def start(metadata: Any, timeout: float | None) -> Any:
-            return target(payload, timeout, metadata, **rest)
+            return self._started(target, payload, timeout, metadata, rest)
 
         limits = self._policy.limits(self._shape, timeout)
         return StreamCall(self._policy, self._method, start, sent, seconds, limits=limits)
@@ -319,7 +350,7 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         target = self._target()
 
         def start(metadata: Any, timeout: float | None) -> Any:
-            return target.future(iter(feed), timeout, metadata, **rest)
+            return self._started(target.future, iter(feed), timeout, metadata, rest)
 
         return UnaryCall(self._policy, self._method, start, sent, seconds, feed)
 
@@ -342,7 +373,7 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
         target = self._target()
 
         def start(metadata: Any, timeout: float | None) -> Any:
-            return target(iter(feed), timeout, metadata, **rest)
+            return self._started(target, iter(feed), timeout, metadata, rest)
 
         limits = self._policy.limits(self._shape, timeout)
         return StreamCall(self._policy, self._method, start, sent, seconds, feed, limits)

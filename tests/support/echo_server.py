@@ -3,7 +3,7 @@
 It prints `ready on <address>` once it serves and ends when its standard input does. With `--port -` it reads
 the port from there first: a process that waits like this starts to serve within milliseconds.
 
-Requests are bytes: `echo:<text>` answers the text, `sleep:<s>` waits and answers, `hold` never answers. Unlike
+Requests are bytes: `echo:<text>` answers the text, `sleep:<s>` waits and answers, `hold` never answers; the method `peer` answers the caller's address. Unlike
 `support.echo` it sends nothing before its first message, as most services: a call is then covered by a retry
 policy until that message arrives.
 """
@@ -31,6 +31,15 @@ def unary_stream(request: bytes, context: grpc.ServicerContext) -> Iterator[byte
         yield rest
 
 
+def stream_stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    for request in requests:
+        yield request.partition(b":")[2]
+
+
+def peer(request: bytes, context: grpc.ServicerContext) -> bytes:
+    return context.peer().encode()
+
+
 def unary_unary(request: bytes, context: grpc.ServicerContext) -> bytes:
     return b"".join(unary_stream(request, context))
 
@@ -43,6 +52,8 @@ def main() -> None:
     handlers = {
         "unary_unary": grpc.unary_unary_rpc_method_handler(unary_unary),
         "unary_stream": grpc.unary_stream_rpc_method_handler(unary_stream),
+        "stream_stream": grpc.stream_stream_rpc_method_handler(stream_stream),
+        "peer": grpc.unary_unary_rpc_method_handler(peer),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
     if port == "-":
