@@ -86,7 +86,7 @@ test-lowest: $(VENV)/dev  ## unit tests on the lowest versions allowed
 	@scripts/test-lowest
 
 interop: setup  ## clients and servers that others wrote, in other languages
-	@$(BIN)/python -m pytest -n 2 -q tests/interop
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q tests/interop
 
 bench: $(VENV)/dev  ## cost of a call against the bare library, as ratios
 	@$(BIN)/python -m benchmarks

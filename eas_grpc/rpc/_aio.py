@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from eas_grpc.calls import CallShape
+from eas_grpc.calls import CallShape, Metadata
 from eas_grpc.deadline import UNSET
 from eas_grpc.errors import ConfigError
 from eas_grpc.rpc._aio_calls import (
@@ -165,6 +165,7 @@ class _MultiCallable:
         self._registered = registered
         self._made: Any = None
         self._made_by: Any = None
+        self._sent: tuple[Any, Any] = ((), None)
 
     def _target(self) -> Any:
         """grpc.aio's own multicallable; it takes the bytes that `_check` has made."""
@@ -175,6 +176,12 @@ class _MultiCallable:
             self._made_by = inner
         return self._made
 
+    def _metadata(self, sent: Metadata | None) -> Any:
+        """What was decided to send, as grpc.aio's own type, which saves it a conversion per call."""
+        if sent is not self._sent[0]:
+            self._sent = (sent, grpc.aio.Metadata(*(sent or ())))
+        return self._sent[1]
+
     def _single(self, wrapper: Any, request: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
         seconds, sent = self._policy.begin(self._shape, timeout, metadata)
         try:
@@ -184,18 +191,18 @@ class _MultiCallable:
         target = self._target()
 
         async def restart(metadata: Any, timeout: float | None) -> Any:
-            return target(payload, timeout=timeout, metadata=metadata, **rest)
+            return target(payload, timeout=timeout, metadata=self._metadata(metadata), **rest)
 
-        inner = target(payload, timeout=seconds, metadata=sent, **rest)
+        inner = target(payload, timeout=seconds, metadata=self._metadata(sent), **rest)
         limits = self._policy.limits(self._shape, timeout)
-        return wrapper(self._policy, self._method, inner, sent, seconds, restart=restart, limits=limits)
+        return wrapper(self._policy, self._method, inner, sent, seconds, restart, None, limits)
 
     def _many(self, wrapper: Any, requests: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
         seconds, sent = self._policy.begin(self._shape, timeout, metadata)
         feed = AioRequestFeed(requests, self._check, self._method)
-        inner = self._target()(feed.iterator(), timeout=seconds, metadata=sent, **rest)
+        inner = self._target()(feed.iterator(), timeout=seconds, metadata=self._metadata(sent), **rest)
         limits = self._policy.limits(self._shape, timeout)
-        return wrapper(self._policy, self._method, inner, sent, seconds, feed=feed, limits=limits)
+        return wrapper(self._policy, self._method, inner, sent, seconds, None, feed, limits)
 
 
 class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
