@@ -82,7 +82,8 @@ class CallError(EasError):
     """A call failed. `failure` is all that is known; `hint` and `origin` are short ways to it."""
 
     def __init__(self, failure: CallFailure) -> None:
-        super().__init__(failure)
+        # Not super(): between this class and Exception stand grpc's own errors, which want other arguments.
+        Exception.__init__(self, failure)
         self.failure = failure
 
     @property

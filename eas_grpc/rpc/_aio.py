@@ -205,21 +205,21 @@ class _MultiCallable:
         return wrapper(self._policy, self._method, inner, sent, seconds, None, feed, limits)
 
 
-class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
+class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.UNARY_UNARY
 
     def __call__(self, request: Any, *, timeout: Any = UNSET, metadata: Any = None, **rest: Any) -> Any:
         return self._single(UnaryUnaryCall, request, timeout, metadata, rest)
 
 
-class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
+class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.UNARY_STREAM
 
     def __call__(self, request: Any, *, timeout: Any = UNSET, metadata: Any = None, **rest: Any) -> Any:
         return self._single(UnaryStreamCall, request, timeout, metadata, rest)
 
 
-class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.STREAM_UNARY
 
     def __call__(
@@ -235,7 +235,7 @@ class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         return self._many(StreamUnaryCall, request_iterator, timeout, metadata, rest)
 
 
-class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable[Any, Any]):
+class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.STREAM_STREAM
 
     def __call__(

@@ -12,6 +12,7 @@ import grpc.aio
 
 from eas_grpc.calls import CallShape
 from eas_grpc.deadline import UNSET
+from eas_grpc.errors import ConfigError
 from eas_grpc.rpc._aio_calls import (
     AioRequestFeed,
     StreamStreamCall,
@@ -21,7 +22,7 @@ from eas_grpc.rpc._aio_calls import (
 )
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
-from eas_grpc.rpc._status import AioRpcCallError
+from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, refusal
 
 __all__ = ["policy_interceptors"]
 
@@ -43,6 +44,13 @@ class _Interceptor:
     def __repr__(self) -> str:
         return "<eas_grpc asyncio interceptor>"
 
+    def _begin(self, shape: CallShape, method: str, details: Any) -> Any:
+        given = UNSET if details.timeout is None else details.timeout
+        try:
+            return given, *self._policy.begin(shape, given, details.metadata)
+        except ConfigError as error:
+            raise AioMisuseError(refusal("INVALID_ARGUMENT", str(error), method, "")) from None
+
     async def _single(
         self, shape: CallShape, wrapper: Any, continuation: Any, details: Any, request: Any
     ) -> Any:
@@ -51,8 +59,7 @@ class _Interceptor:
             RequestCheck(self._policy, method, None).passed(request)
         except Refused as refused:
             raise AioRpcCallError(refused.failure) from None
-        given = UNSET if details.timeout is None else details.timeout
-        seconds, sent = self._policy.begin(shape, given, details.metadata)
+        given, seconds, sent = self._begin(shape, method, details)
 
         async def start(metadata: Any, timeout: float | None) -> Any:
             return await continuation(_with(details, timeout, metadata), request)
@@ -65,8 +72,7 @@ class _Interceptor:
         self, shape: CallShape, wrapper: Any, continuation: Any, details: Any, requests: Any
     ) -> Any:
         method = _text(details.method)
-        given = UNSET if details.timeout is None else details.timeout
-        seconds, sent = self._policy.begin(shape, given, details.metadata)
+        given, seconds, sent = self._begin(shape, method, details)
         feed = AioRequestFeed(requests, RequestCheck(self._policy, method, None).passed, method)
         inner = await continuation(_with(details, seconds, sent), feed.iterator())
         limits = self._policy.limits(shape, given)

@@ -14,7 +14,6 @@ from eas_grpc.errors import CallFailure, Origin
 __all__ = ["explain"]
 
 _HTTP_STATUS = re.compile(r"http2 header with status: (\d{3})", re.IGNORECASE)
-_FROM_PEER = "Error received from peer"
 
 # Status codes that the library itself never makes up (gRPC, doc/statuscodes.md), and three more that it
 # makes up only with a text of its own.
@@ -33,7 +32,8 @@ _SERVERS_SAY = frozenset(
     }
 )
 
-# Newer cores do not say whether a status came from the peer; their own texts give them away.
+# Nothing says reliably whether a status came from the peer (older versions write "Error received from peer" even
+# for a deadline of their own); core's own texts give it away.
 _CLIENT_TEXTS = (
     "failed to connect",
     "Deadline Exceeded",
@@ -63,7 +63,7 @@ _CLIENT_TEXTS = (
     "unavailable, with no details",
     "Trying to connect an http1.x server",
 )
-_SERVER_TEXTS = (_FROM_PEER, "SERVER: ", "Exception calling application", "Exception iterating responses")
+_SERVER_TEXTS = ("SERVER: ", "Exception calling application", "Exception iterating responses")
 
 _HTTP_HINTS = {
     400: "the gateway could not read the request: is this the gRPC address of a service with enable_grpc?",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import grpc
 import grpc.aio
 
-from eas_grpc.errors import CallError, CallFailure, Origin
+from eas_grpc.errors import CallError, CallFailure, ConfigError, Origin
 from eas_grpc.rpc._explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["AioRpcCallError", "RpcCallError", "aio_error", "refusal", "sync_error"]
+__all__ = ["AioMisuseError", "AioRpcCallError", "RpcCallError", "aio_error", "refusal", "sync_error"]
 
 
 class Metadatum(NamedTuple):
@@ -124,6 +124,10 @@ class AioRpcCallError(CallError, grpc.aio.AioRpcError):
     __str__ = CallError.__str__
     __repr__ = Exception.__repr__
     __reduce__ = CallError.__reduce__
+
+
+class AioMisuseError(ConfigError, AioRpcCallError):
+    """A ConfigError inside an asyncio interceptor, where older grpc.aio handles none but its own errors."""
 
 
 def sync_error(error: grpc.RpcError, method: str, secret: str) -> RpcCallError:

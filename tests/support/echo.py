@@ -83,7 +83,8 @@ class EchoServer:
             remaining = context.time_remaining()
             # grpc reports "no deadline" as centuries.
             seen = Seen(shape, list(context.invocation_metadata()), None if remaining > 1e8 else remaining)
-            context.add_callback(seen.ended.set)
+            if not context.add_callback(seen.ended.set):
+                seen.ended.set()
             self.calls.append(seen)
             return seen
 

@@ -184,10 +184,10 @@ class AioHandle:
         return self._run(self.call.details())
 
     def initial_metadata(self) -> dict[str, Any]:
-        return dict(self._run(self.call.initial_metadata()))
+        return dict(tuple(self._run(self.call.initial_metadata())))
 
     def trailing_metadata(self) -> dict[str, Any]:
-        return dict(self._run(self.call.trailing_metadata()))
+        return dict(tuple(self._run(self.call.trailing_metadata())))
 
     def cancel(self) -> bool:
         async def cancel() -> bool:
