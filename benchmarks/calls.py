@@ -15,7 +15,7 @@ import eas_grpc
 from benchmarks.server import METHOD
 from eas_grpc import aio
 
-TOKEN = "bench-token"  # noqa: S105
+TOKEN = "bench-token"
 METADATA = (("authorization", f"Bearer {TOKEN}"),)
 PAYLOAD = b"x" * 100
 CALLS = 400

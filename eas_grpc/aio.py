@@ -28,7 +28,7 @@ def connect(
     profile: str | Profile = "gateway",
     retry: RetryPolicy | None = RetryPolicy(),
     stream_limits: StreamLimits | None = StreamLimits(),
-    max_request: int | None | Unset = UNSET,
+    max_request: int | Unset | None = UNSET,
     max_response: int | None = DEFAULT_MAX_RESPONSE,
     proxy: bool | None = None,
     credentials: grpc.ChannelCredentials | None = None,
@@ -62,7 +62,7 @@ def interceptors(
     deadline: float | None = DEFAULT_DEADLINE,
     profile: str | Profile = "gateway",
     stream_limits: StreamLimits | None = StreamLimits(),
-    max_request: int | None | Unset = UNSET,
+    max_request: int | Unset | None = UNSET,
 ) -> list[grpc.aio.ClientInterceptor]:
     """Token, deadline, stream limits, request size and errors for a channel that somebody else builds.
 

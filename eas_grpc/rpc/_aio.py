@@ -71,53 +71,21 @@ class PolicyAioChannel(grpc.aio.Channel):
         self._pid, self._loop = os.getpid(), loop
         return self._inner
 
-    def unary_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
+    def unary_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and one response."""
-        return _UnaryUnary(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _UnaryUnary(self, self._policy, method, *serializers, **named)
 
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
+    def unary_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and a stream of responses."""
-        return _UnaryStream(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _UnaryStream(self, self._policy, method, *serializers, **named)
 
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
+    def stream_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with a stream of requests and one response."""
-        return _StreamUnary(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _StreamUnary(self, self._policy, method, *serializers, **named)
 
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
+    def stream_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with a stream of requests and a stream of responses."""
-        return _StreamStream(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _StreamStream(self, self._policy, method, *serializers, **named)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state of the connection."""
@@ -153,16 +121,16 @@ class _MultiCallable:
         channel: PolicyAioChannel,
         policy: CallPolicy,
         method: str,
-        request_serializer: Any,
-        response_deserializer: Any,
-        registered: bool | None,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
     ) -> None:
         self._channel = channel
         self._policy = policy
         self._method = method
         self._check = RequestCheck(policy, method, request_serializer)
         self._response_deserializer = response_deserializer
-        self._registered = registered
+        self._registered = _registered_method
         self._made: Any = None
         self._made_by: Any = None
         self._sent: tuple[Any, Any] = ((), None)
@@ -205,6 +173,9 @@ class _MultiCallable:
         return wrapper(self._policy, self._method, inner, sent, seconds, None, feed, limits)
 
 
+_EXPERT = ("credentials", "wait_for_ready", "compression")
+
+
 class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.UNARY_UNARY
 
@@ -227,11 +198,10 @@ class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: 
         request_iterator: Any = None,
         timeout: Any = UNSET,
         metadata: Any = None,
-        credentials: Any = None,
-        wait_for_ready: Any = None,
-        compression: Any = None,
+        *more: Any,
+        **named: Any,
     ) -> Any:
-        rest = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
+        rest = dict(zip(_EXPERT, more, strict=False)) | named
         return self._many(StreamUnaryCall, request_iterator, timeout, metadata, rest)
 
 
@@ -243,9 +213,8 @@ class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type
         request_iterator: Any = None,
         timeout: Any = UNSET,
         metadata: Any = None,
-        credentials: Any = None,
-        wait_for_ready: Any = None,
-        compression: Any = None,
+        *more: Any,
+        **named: Any,
     ) -> Any:
-        rest = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
+        rest = dict(zip(_EXPERT, more, strict=False)) | named
         return self._many(StreamStreamCall, request_iterator, timeout, metadata, rest)

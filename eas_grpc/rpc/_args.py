@@ -13,6 +13,7 @@ from eas_grpc.options import ChannelOption, Profile, milliseconds
 
 __all__ = ["channel_args", "proxy_allowed"]
 
+
 def channel_args(
     endpoint: Endpoint,
     profile: Profile,
@@ -52,7 +53,11 @@ def channel_args(
     else:
         args["grpc.service_config"] = service_config
         # Core keeps 256 KiB of a request for its retries and forgets to retry any larger one.
-        room = profile.replay_buffer_bytes if max_request is None else max(profile.replay_buffer_bytes, 2 * max_request)
+        room = (
+            profile.replay_buffer_bytes
+            if max_request is None
+            else max(profile.replay_buffer_bytes, 2 * max_request)
+        )
         args["grpc.per_rpc_retry_buffer_size"] = room
     if endpoint.socket is not None:
         # A socket has no host name; core would send its path as :authority, which servers refuse.

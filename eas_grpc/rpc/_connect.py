@@ -48,7 +48,7 @@ def plan(
     profile: str | Profile,
     retry: RetryPolicy | None,
     stream_limits: StreamLimits | None,
-    max_request: int | None | Unset,
+    max_request: int | Unset | None,
     max_response: int | None,
     proxy: bool | None,
     credentials: grpc.ChannelCredentials | None,
@@ -62,7 +62,11 @@ def plan(
     limit = _size("max_request", chosen.max_request_bytes if isinstance(max_request, Unset) else max_request)
     tokens = token_source(found.token)
     policy = call_policy(
-        tokens, deadline=deadline, stream_limits=stream_limits, max_request=limit, warn_request=chosen.warn_request_bytes
+        tokens,
+        deadline=deadline,
+        stream_limits=stream_limits,
+        max_request=limit,
+        warn_request=chosen.warn_request_bytes,
     )
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")

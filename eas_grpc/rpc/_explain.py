@@ -86,30 +86,57 @@ _HTTP_HINTS = {
 
 # The first text found in the details (or in grpc's debug text) decides.
 _TEXT_HINTS = (
-    ("Misformatted domain name", "the address holds a scheme: eas_grpc.Endpoint.parse() makes a target of it"),
+    (
+        "Misformatted domain name",
+        "the address holds a scheme: eas_grpc.Endpoint.parse() makes a target of it",
+    ),
     ("Failed to parse port", "the address holds a path: eas_grpc.Endpoint.parse() makes a target of it"),
-    ("Domain name not found", "the name does not exist here: check it; a VPC address resolves only inside its VPC"),
-    ("DNS resolution failed", "the name does not resolve here: check it; a VPC address resolves only inside its VPC"),
+    (
+        "Domain name not found",
+        "the name does not exist here: check it; a VPC address resolves only inside its VPC",
+    ),
+    (
+        "DNS resolution failed",
+        "the name does not resolve here: check it; a VPC address resolves only inside its VPC",
+    ),
     ("Connection refused", "nothing listens there: check host and port (EAS: port 80), or start the server"),
     ("No route to host", "this network does not lead there: a VPC address needs a machine in the same VPC"),
-    ("Network is unreachable", "this network does not lead there: a VPC address needs a machine in the same VPC"),
+    (
+        "Network is unreachable",
+        "this network does not lead there: a VPC address needs a machine in the same VPC",
+    ),
     ("Connection timed out", "no answer at all: check the VPC, its security group, and host and port"),
-    ("WRONG_VERSION_NUMBER", "the other side does not speak TLS: write http:// or no scheme (EAS gRPC: port 80)"),
+    (
+        "WRONG_VERSION_NUMBER",
+        "the other side does not speak TLS: write http:// or no scheme (EAS gRPC: port 80)",
+    ),
     ("CERTIFICATE_VERIFY_FAILED", "the server's certificate is not trusted: pass its CA in credentials="),
     ("Hostname Verification", "the server's certificate is for another name: use that name as the endpoint"),
-    ("Expected SETTINGS frame", "the other side speaks HTTP/1.1, not gRPC: is this the gRPC port of the service?"),
-    ("HTTP proxy returned", "a proxy from the environment took the call: connect(..., proxy=False) goes around it"),
+    (
+        "Expected SETTINGS frame",
+        "the other side speaks HTTP/1.1, not gRPC: is this the gRPC port of the service?",
+    ),
+    (
+        "HTTP proxy returned",
+        "a proxy from the environment took the call: connect(..., proxy=False) goes around it",
+    ),
     ("too_many_pings", "the server forbids pings this frequent: connect(..., profile='direct')"),
     ("ping timeout", "the connection had gone silent and was given up; the next call uses a new one"),
     ("keepalive", "the connection had gone silent and was given up; the next call uses a new one"),
     ("Socket closed", "the other side closed the connection: restarted, or it wants TLS (write https://)"),
     ("Connection reset", "the other side broke the connection: restarted, or it wants TLS (write https://)"),
     ("CLIENT: Received message larger", "the answer is larger than this side takes: raise max_response="),
-    ("SERVER: Received message larger", "the request is larger than the service takes: send less, or raise its limit"),
+    (
+        "SERVER: Received message larger",
+        "the request is larger than the service takes: send less, or raise its limit",
+    ),
     ("received metadata size exceeds", "the answer's headers are too large: up to 8 KB are safe"),
     ("END_STREAM", "the answer is not gRPC (a web page?): check the address and metadata.enable_grpc"),
     ("content-type", "the answer is not gRPC (a web page?): check the address and metadata.enable_grpc"),
-    ("Method not found", "the service does not have this method: compare package and service name in the .proto"),
+    (
+        "Method not found",
+        "the service does not have this method: compare package and service name in the .proto",
+    ),
     ("sufficient security level", "these call credentials need TLS: pass token= to connect() instead"),
     ("Invalid metadata", "a metadata key or value is not allowed: lower-case keys, printable ASCII values"),
 )

@@ -84,7 +84,12 @@ class CallPolicy:
         if self.warn_request is not None and size > self.warn_request and method not in self._warned:
             self._warned.add(method)
             limit = "no limit here" if self.max_request is None else f"refused above {self.max_request:,}"
-            _logger.warning("%s: a request of %s bytes comes close to the gateway's limit (%s)", method, f"{size:,}", limit)
+            _logger.warning(
+                "%s: a request of %s bytes comes close to the gateway's limit (%s)",
+                method,
+                f"{size:,}",
+                limit,
+            )
         return None
 
     def _authorization(self, token: str) -> Metadata:

@@ -12,7 +12,7 @@ from eas_grpc.rpc._status import refusal
 __all__ = ["Refused", "RequestCheck", "iterator_failure", "message_size", "silence"]
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A request that is not sent; carries the reason out of grpc's request iteration."""
 
     def __init__(self, failure: CallFailure) -> None:

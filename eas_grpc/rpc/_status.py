@@ -160,4 +160,6 @@ def _failure(error: Any, method: str, secret: str) -> CallFailure:
 
 def _plain(metadata: Any) -> tuple[tuple[str, str | bytes], ...]:
     """Metadata as tuples of str and bytes: grpc's own pair types do not always pickle."""
-    return tuple((str(key), value if isinstance(value, bytes) else str(value)) for key, value in metadata or ())
+    return tuple(
+        (str(key), value if isinstance(value, bytes) else str(value)) for key, value in metadata or ()
+    )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
 
-from eas_grpc.calls import CallShape
+from eas_grpc.calls import CallShape, Metadata
 from eas_grpc.deadline import UNSET, Deadline
 from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy, secret_in
@@ -49,7 +49,9 @@ class PolicyChannel(grpc.Channel):
     def _open(self, more_args: list[tuple[str, Any]]) -> None:
         self._pid = os.getpid()
         self._own = self._build(more_args)
-        self._inner = grpc.intercept_channel(self._own, *self._interceptors) if self._interceptors else self._own
+        self._inner = (
+            grpc.intercept_channel(self._own, *self._interceptors) if self._interceptors else self._own
+        )
 
     def __repr__(self) -> str:
         return f"<eas_grpc channel to {self._described}>"
@@ -66,53 +68,21 @@ class PolicyChannel(grpc.Channel):
         gate.opened(self._own, call)
         return call
 
-    def unary_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> grpc.UnaryUnaryMultiCallable[Any, Any]:
+    def unary_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and one response."""
-        return _UnaryUnary(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _UnaryUnary(self, self._policy, method, *serializers, **named)
 
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> grpc.UnaryStreamMultiCallable[Any, Any]:
+    def unary_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and a stream of responses."""
-        return _UnaryStream(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _UnaryStream(self, self._policy, method, *serializers, **named)
 
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> grpc.StreamUnaryMultiCallable[Any, Any]:
+    def stream_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with a stream of requests and one response."""
-        return _StreamUnary(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _StreamUnary(self, self._policy, method, *serializers, **named)
 
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,
-    ) -> grpc.StreamStreamMultiCallable[Any, Any]:
+    def stream_stream(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with a stream of requests and a stream of responses."""
-        return _StreamStream(
-            self, self._policy, method, request_serializer, response_deserializer, _registered_method
-        )
+        return _StreamStream(self, self._policy, method, *serializers, **named)
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
@@ -136,7 +106,11 @@ class PolicyChannel(grpc.Channel):
 
 
 class _MultiCallable:
-    """What the four shapes share: grpc's multicallable of this process, and how a call begins."""
+    """What the four shapes share: grpc's multicallable of this process, and how a call begins.
+
+    Each call takes grpc's six parameters: the request, timeout, metadata, and `more` or `named`:
+    credentials, wait_for_ready, compression.
+    """
 
     _shape: CallShape
 
@@ -145,16 +119,16 @@ class _MultiCallable:
         channel: PolicyChannel,
         policy: CallPolicy,
         method: str,
-        request_serializer: Any,
-        response_deserializer: Any,
-        registered: bool | None,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
     ) -> None:
         self._channel = channel
         self._policy = policy
         self._method = method
         self._check = RequestCheck(policy, method, request_serializer)
         self._response_deserializer = response_deserializer
-        self._registered = registered
+        self._registered = _registered_method
         self._pid = 0
         self._made: Any = None
         self._target()
@@ -167,33 +141,44 @@ class _MultiCallable:
             self._pid = os.getpid()
         return self._made
 
-    def _started(self, start: Any, request: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
-        gate.enter()
-        try:
-            return self._channel.started(start(request, timeout, metadata, **rest))
-        finally:
-            gate.leave()
-
     def _payload(self, request: Any) -> bytes:
         try:
             return self._check(request)
         except Refused as refused:
             raise RpcCallError(refused.failure) from refused.__cause__
 
-    def _feed(self, requests: Iterable[Any]) -> RequestFeed:
-        return RequestFeed(requests, self._check, self._method)
+    def _open(
+        self, wrapper: Any, start: Any, request: Any, feed: RequestFeed | None, said: tuple[Any, ...]
+    ) -> Any:
+        """Starts a stream or future through `start` and wraps it."""
+        timeout, metadata, rest = said
+        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        payload = self._payload(request) if feed is None else iter(feed)
+
+        def begin(metadata: Any, timeout: float | None) -> Any:
+            gate.enter()
+            try:
+                return self._channel.started(start(payload, timeout, metadata, **rest))
+            finally:
+                gate.leave()
+
+        limits = self._policy.limits(self._shape, timeout)
+        return wrapper(self._policy, self._method, begin, sent, seconds, feed, limits)
 
 
-def _said(timeout: Any, credentials: Any, wait_for_ready: Any, compression: Any) -> tuple[Any, dict[str, Any]]:
-    """What the caller said about a call, as (timeout, the rest).
+_EXPERT = ("credentials", "wait_for_ready", "compression")
 
-    `grpc.intercept_channel` spells out all four for every call, None where its caller said nothing. Taken at
+
+def _said(timeout: Any, metadata: Any, more: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """What the caller said about a call: timeout, metadata, and the rest by name.
+
+    `grpc.intercept_channel` spells everything out for every call, None where its caller said nothing. Taken at
     its word, adding somebody's interceptor would silently remove the deadline.
     """
-    if timeout is None and UNSET not in (credentials, wait_for_ready, compression):
+    given = dict(zip(_EXPERT, more, strict=False)) | named
+    if timeout is None and len(given) == len(_EXPERT):
         timeout = UNSET
-    rest = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
-    return timeout, {name: value for name, value in rest.items() if value is not UNSET and value is not None}
+    return timeout, metadata, {name: value for name, value in given.items() if value is not None}
 
 
 _NOTHING_MORE: dict[str, Any] = {}
@@ -203,28 +188,21 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
     _shape = CallShape.UNARY_UNARY
 
     def __call__(
-        self,
-        request: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
         call = self._made if self._pid == os.getpid() else self._target()
-        return self._blocking(call, request, timeout, metadata, credentials, wait_for_ready, compression)
+        return self._blocking(call, request, timeout, metadata, more, named)
 
     def with_call(
-        self,
-        request: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        call = self._target().with_call
-        return self._blocking(call, request, timeout, metadata, credentials, wait_for_ready, compression)
+        return self._blocking(self._target().with_call, request, timeout, metadata, more, named)
+
+    def future(
+        self, request: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        said = _said(timeout, metadata, more, named)
+        return self._open(UnaryCall, self._target().future, request, None, said)
 
     def _blocking(
         self,
@@ -232,148 +210,74 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         request: Any,
         timeout: Any,
         metadata: Any,
-        credentials: Any,
-        wait_for_ready: Any,
-        compression: Any,
+        more: tuple[Any, ...],
+        named: dict[str, Any],
     ) -> Any:
         rest = _NOTHING_MORE
-        if credentials is not UNSET or wait_for_ready is not UNSET or compression is not UNSET:
-            timeout, rest = _said(timeout, credentials, wait_for_ready, compression)
-        policy = self._policy
-        seconds, sent = policy.begin(self._shape, timeout, metadata)
+        if more or named:
+            timeout, metadata, rest = _said(timeout, metadata, more, named)
+        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
         payload = self._payload(request)
         started = time.monotonic()
+        try:
+            return self._once(call, payload, seconds, sent, rest)
+        except RpcCallError as error:
+            if error.failure.status != "UNAUTHENTICATED":
+                raise
+            fresh = self._policy.second_chance(sent)
+            if fresh is None:
+                raise
+        left = Deadline.after(seconds, started).remaining(time.monotonic())
+        return self._once(call, payload, left, fresh, rest)
+
+    def _once(
+        self, call: Any, payload: bytes, seconds: float | None, sent: Metadata | None, rest: dict[str, Any]
+    ) -> Any:
         gate.enter()
         try:
             return call(payload, seconds, sent, **rest)
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
-                raise sync_error(error, self._method, secret_in(sent)) from None
-            first = sync_error(error, self._method, secret_in(sent))
+            raise sync_error(error, self._method, secret_in(sent)) from None
         finally:
             gate.leave()
-        fresh = policy.second_chance(sent)
-        if fresh is None:
-            raise first from None
-        gate.enter()
-        try:
-            return call(payload, Deadline.after(seconds, started).remaining(time.monotonic()), fresh, **rest)
-        except grpc.RpcError as error:
-            raise sync_error(error, self._method, secret_in(fresh)) from None
-        finally:
-            gate.leave()
-
-    def future(
-        self,
-        request: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
-    ) -> Any:
-        timeout, rest = _said(timeout, credentials, wait_for_ready, compression)
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
-        payload = self._payload(request)
-        target = self._target()
-
-        def start(metadata: Any, timeout: float | None) -> Any:
-            return self._started(target.future, payload, timeout, metadata, rest)
-
-        return UnaryCall(self._policy, self._method, start, sent, seconds)
 
 
 class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.UNARY_STREAM
 
     def __call__(
-        self,
-        request: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        timeout, rest = _said(timeout, credentials, wait_for_ready, compression)
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
-        payload = self._payload(request)
-        target = self._target()
-
-        def start(metadata: Any, timeout: float | None) -> Any:
-            return self._started(target, payload, timeout, metadata, rest)
-
-        limits = self._policy.limits(self._shape, timeout)
-        return StreamCall(self._policy, self._method, start, sent, seconds, limits=limits)
+        return self._open(StreamCall, self._target(), request, None, _said(timeout, metadata, more, named))
 
 
 class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.STREAM_UNARY
 
     def __call__(
-        self,
-        request_iterator: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        return self.future(
-            request_iterator, timeout, metadata, credentials, wait_for_ready, compression
-        ).result()
+        return self.future(request_iterator, timeout, metadata, *more, **named).result()
 
     def with_call(
-        self,
-        request_iterator: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        call = self.future(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
+        call = self.future(request_iterator, timeout, metadata, *more, **named)
         return call.result(), call
 
     def future(
-        self,
-        request_iterator: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        timeout, rest = _said(timeout, credentials, wait_for_ready, compression)
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
-        feed = self._feed(request_iterator)
-        target = self._target()
-
-        def start(metadata: Any, timeout: float | None) -> Any:
-            return self._started(target.future, iter(feed), timeout, metadata, rest)
-
-        return UnaryCall(self._policy, self._method, start, sent, seconds, feed)
+        feed = RequestFeed(request_iterator, self._check, self._method)
+        said = _said(timeout, metadata, more, named)
+        return self._open(UnaryCall, self._target().future, None, feed, said)
 
 
 class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
     _shape = CallShape.STREAM_STREAM
 
     def __call__(
-        self,
-        request_iterator: Any,
-        timeout: Any = UNSET,
-        metadata: Any = None,
-        credentials: Any = UNSET,
-        wait_for_ready: Any = UNSET,
-        compression: Any = UNSET,
+        self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        timeout, rest = _said(timeout, credentials, wait_for_ready, compression)
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
-        feed = self._feed(request_iterator)
-        target = self._target()
-
-        def start(metadata: Any, timeout: float | None) -> Any:
-            return self._started(target, iter(feed), timeout, metadata, rest)
-
-        limits = self._policy.limits(self._shape, timeout)
-        return StreamCall(self._policy, self._method, start, sent, seconds, feed, limits)
+        feed = RequestFeed(request_iterator, self._check, self._method)
+        return self._open(StreamCall, self._target(), None, feed, _said(timeout, metadata, more, named))

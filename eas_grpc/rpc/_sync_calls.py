@@ -63,7 +63,9 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         metadata: Metadata | None,
         timeout: float | None,
         feed: RequestFeed | None = None,
+        limits: StreamLimits | None = None,
     ) -> None:
+        self._limits = limits
         self._policy = policy
         self._method = method
         self._start = start
@@ -237,30 +239,10 @@ class StreamCall(_Call):
     The wait for the first message and for each further one has a limit, unless `limits` is None.
     """
 
-    def __init__(
-        self,
-        policy: CallPolicy,
-        method: str,
-        start: Start,
-        metadata: Metadata | None,
-        timeout: float | None,
-        feed: RequestFeed | None = None,
-        limits: StreamLimits | None = None,
-    ) -> None:
-        super().__init__(policy, method, start, metadata, timeout, feed)
-        self._limits = limits
-        self._limit = None if limits is None else limits.first_message
-        self._watch = None if limits is None else GapWatch(self._give_up())
-
-    def _give_up(self) -> Callable[[], object]:
-        # Not a bound method: the watch must not keep an abandoned call alive.
-        this = weakref.ref(self)
-
-        def cancel() -> None:
-            if (call := this()) is not None:
-                call._inner.cancel()
-
-        return cancel
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._limit = None if self._limits is None else self._limits.first_message
+        self._watch = None if self._limits is None else GapWatch(weakref.WeakMethod(self.cancel))
 
     def __iter__(self) -> StreamCall:
         return self

@@ -54,11 +54,15 @@ class PolicyInterceptor(
         """One request, a stream of responses."""
         return self._single(CallShape.UNARY_STREAM, continuation, client_call_details, request)
 
-    def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+    def intercept_stream_unary(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
         """A stream of requests, one response."""
         return self._many(CallShape.STREAM_UNARY, continuation, client_call_details, request_iterator)
 
-    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+    def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
         """A stream of requests, a stream of responses."""
         return self._many(CallShape.STREAM_STREAM, continuation, client_call_details, request_iterator)
 
@@ -83,10 +87,9 @@ class PolicyInterceptor(
         def start(metadata: Any, timeout: float | None) -> Any:
             return continuation(_with(details, timeout, metadata), request)
 
-        if shape.many_responses:
-            limits = self._policy.limits(shape, given)
-            return StreamCall(self._policy, details.method, start, sent, seconds, feed, limits)
-        return UnaryCall(self._policy, details.method, start, sent, seconds, feed)
+        wrapper = StreamCall if shape.many_responses else UnaryCall
+        limits = self._policy.limits(shape, given)
+        return wrapper(self._policy, details.method, start, sent, seconds, feed, limits)
 
 
 def _with(details: Any, timeout: float | None, metadata: Any) -> _ClientCallDetails:

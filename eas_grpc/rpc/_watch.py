@@ -22,28 +22,29 @@ _NEVER = math.inf
 class GapWatch:
     """Limits one wait at a time: `arm` before it, `disarm` after it.
 
-    When a wait outlasts its limit, `expired` becomes true and `cancel` is called, on another thread.
+    When a wait outlasts its limit, `expired` becomes true and `cancel` is called, on another thread. It is held
+    weakly, so that an abandoned call is freed, and so cancelled, at once.
     Arming costs an attribute write while the queue will look at this watch early enough anyway, so it fits
     once per message.
     """
 
-    __slots__ = ("__weakref__", "_cancel", "_due", "_wakes", "expired")
+    __slots__ = ("__weakref__", "cancel", "due", "expired", "wakes")
 
-    def __init__(self, cancel: Callable[[], object]) -> None:
-        self._cancel = cancel
-        self._due = _NEVER
-        self._wakes = _NEVER
+    def __init__(self, cancel: weakref.WeakMethod[Callable[[], object]]) -> None:
+        self.cancel = cancel
+        self.due = _NEVER
+        self.wakes = _NEVER
         self.expired = False
 
     def arm(self, limit: float) -> None:
         """Starts a wait of at most `limit` seconds."""
-        self._due = due = time.monotonic() + limit
-        if due < self._wakes:
+        self.due = due = time.monotonic() + limit
+        if due < self.wakes:
             _watcher.add(self)
 
     def disarm(self) -> None:
         """Ends the wait."""
-        self._due = _NEVER
+        self.due = _NEVER
 
 
 class _Watcher:
@@ -64,7 +65,7 @@ class _Watcher:
             self._lock.notify()
 
     def _push(self, watch: GapWatch) -> None:
-        watch._wakes = due = watch._due
+        watch.wakes = due = watch.due
         heapq.heappush(self._heap, (due, next(self._order), weakref.ref(watch)))
 
     def _run(self) -> None:
@@ -73,9 +74,10 @@ class _Watcher:
                 while (wait := self._until_next()) is None or wait > 0:
                     self._lock.wait(wait)
                 late = self._pop()
-            if late is not None:
-                late._cancel()
-                del late
+            cancel = None if late is None else late.cancel()
+            if cancel is not None:
+                cancel()
+            del late, cancel
 
     def _until_next(self) -> float | None:
         """Seconds until the first entry is due; None while there is none."""
@@ -86,14 +88,14 @@ class _Watcher:
         watch = heapq.heappop(self._heap)[2]()
         if watch is None:
             return None
-        watch._wakes = _NEVER
-        # Read after `_wakes` is cleared: an arm() in between then sees that it must queue the watch again.
-        due = watch._due
+        watch.wakes = _NEVER
+        # Read after `wakes` is cleared: an arm() in between then sees that it must queue the watch again.
+        due = watch.due
         if due <= time.monotonic():
-            watch._due = _NEVER
+            watch.due = _NEVER
             watch.expired = True
             return watch
-        if due < watch._wakes:
+        if due < watch.wakes:
             self._push(watch)
         return None
 
