@@ -15,7 +15,16 @@ from typing import Protocol, Union
 
 from eas_grpc.errors import ConfigError
 
-__all__ = ["AUTHORIZATION", "Masked", "Token", "TokenSource", "bearer", "check_token", "token_matches", "token_source"]
+__all__ = [
+    "AUTHORIZATION",
+    "Masked",
+    "Token",
+    "TokenSource",
+    "bearer",
+    "check_token",
+    "token_matches",
+    "token_source",
+]
 
 AUTHORIZATION = "authorization"
 

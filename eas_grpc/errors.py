@@ -16,7 +16,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["CallError", "CallFailure", "ConfigError", "EasError", "Origin", "PlaintextTokenWarning", "SchemaError", "WireError"]
+__all__ = [
+    "CallError",
+    "CallFailure",
+    "ConfigError",
+    "EasError",
+    "Origin",
+    "PlaintextTokenWarning",
+    "SchemaError",
+    "WireError",
+]
 
 
 class EasError(Exception):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,19 +13,29 @@ from eas_grpc.cli import _env, _health, _hello, _serve
 if TYPE_CHECKING:
     from eas_grpc.errors import EasError
 
-__all__ = ["exit_code", "main"]
+__all__ = ["cli", "exit_code", "main"]
 
 _CHECK_FAILED, _USAGE, _LOCAL_FILE, _CANNOT_CONNECT, _CALL_FAILED = 1, 2, 3, 5, 64
 
-# gRPC's numbers, in order (doc/statuscodes.md).
-_STATUSES = (
-    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED"
-    " RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS"
-    " UNAUTHENTICATED"
-).split()
+
+class _Group(click.Group):
+    """Shows an error of ours as click shows its own, and ends with its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; any other exception is a bug and keeps its traceback."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Not at the top: `eas_grpc.errors` is for commands that did something.
+            from eas_grpc.errors import EasError
+
+            if not isinstance(error, EasError):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(exit_code(error))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="eas-grpc")
 def cli() -> None:
     """Call, serve and check PAI-EAS model-inference services over gRPC.
@@ -53,21 +63,21 @@ def exit_code(error: EasError) -> int:
     if isinstance(error, CallError):
         if error.failure.status == "UNAVAILABLE" and error.origin is Origin.CLIENT:
             return _CANNOT_CONNECT
-        return _CALL_FAILED + _STATUSES.index(error.failure.status)
+        import grpc
+
+        return _CALL_FAILED + int(grpc.StatusCode[error.failure.status].value[0])
     return _CHECK_FAILED
 
 
 def main() -> None:
     """Entry point of `eas-grpc`."""
-    try:
-        cli(prog_name="eas-grpc")
-    except Exception as error:
-        from eas_grpc.errors import EasError
+    warnings.showwarning = _show_warning
+    cli(prog_name="eas-grpc")
 
-        if not isinstance(error, EasError):
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(exit_code(error))
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """For people who run a command: what is wrong, not which line of ours noticed."""
+    click.echo(f"Warning: {message}", err=True)
 
 
 if __name__ == "__main__":

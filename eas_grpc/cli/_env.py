@@ -23,7 +23,10 @@ _CONFLICTS = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def env(*, as_json: bool) -> None:
-    """Print versions, EAS settings and proxy variables; secrets are masked."""
+    """Print versions, settings and proxies, without secrets.
+
+    Good to paste into a bug report: the token is masked, and so are user names in proxy addresses.
+    """
     found = report(os.environ)
     if as_json:
         import json
@@ -32,8 +35,8 @@ def env(*, as_json: bool) -> None:
         return
     for section, rows in found.items():
         click.echo(section)
-        for name, value in rows.items():
-            click.echo(f"  {name:<24} {value}")
+        for name, value in rows.items() or [("none", "")]:
+            click.echo(f"  {name:<24} {value}".rstrip())
 
 
 def report(environ: Any) -> dict[str, dict[str, str]]:
@@ -76,7 +79,7 @@ def _version(name: str) -> str:
 def _shown(name: str, value: str | None) -> str:
     if not value:
         return "not set"
-    return "set (***)" if name == "EAS_TOKEN" else value
+    return "set (***)" if name == "EAS_TOKEN" else _without_user(value)
 
 
 def _without_user(url: str) -> str:

@@ -12,103 +12,146 @@ from eas_grpc.cli._target import Duration, open_channel, target_options
 
 __all__ = ["health"]
 
-_NOT_SERVING = 4
+_NOT_SERVING, _CANNOT_CONNECT = 4, 5
+
+_NO_HEALTH = "this service answers gRPC, but without the standard health service (grpc.health.v1)"
+_NO_LIST = "its health service has no List: name a service instead, `eas-grpc health package.Service`"
+_OLD_PACKAGE = "--list needs a newer grpcio-health-checking here: pip install -U grpcio-health-checking"
 
 
 @click.command()
 @click.argument("service", default="")
 @click.option("--watch", is_flag=True, help="Print each change until interrupted.")
 @click.option("--wait", type=Duration(), metavar="TIME", help="Wait this long until it serves, e.g. 60s.")
-@click.option("--list", "list_all", is_flag=True, help="Print every service the server knows, with its status.")
+@click.option(
+    "--list", "list_all", is_flag=True, help="Print each service the server knows, with its status."
+)
 @target_options
 def health(
     service: str, timeout: float, *, watch: bool, wait: float | None, list_all: bool, **target: Any
 ) -> None:
-    """Check whether SERVICE (default: the server as a whole) is serving.
+    """Check whether a service is serving.
+
+    SERVICE is its name as in `package.Service`; without it, the server as a whole is meant.
 
     Exits 0 when it serves, 4 when it does not or does not know the service, 5 when nothing answers, 76
     (64 + UNIMPLEMENTED) when there is no health service.
     """
     if sum((watch, wait is not None, list_all)) > 1:
         raise click.UsageError("--watch, --wait and --list exclude each other")
+    if list_all and service:
+        raise click.UsageError(f"--list prints every service: leave {service!r} out")
     with open_channel(**target, timeout=timeout) as channel:
         if watch:
             _watch(channel, service)
         elif list_all:
             _list(channel)
         elif wait is not None:
-            _wait(channel, service, wait)
+            _wait(channel, service, wait, timeout)
         else:
-            status = _check(channel, service)
+            status = _check(channel, service, timeout)
             click.echo(status)
-            _exit_unless_serving(status)
-
-
-def _exit_unless_serving(status: str) -> None:
-    if status != "SERVING":
-        sys.exit(_NOT_SERVING)
+            if status != "SERVING":
+                sys.exit(_NOT_SERVING)
 
 
 def _name(status: int) -> str:
+    """A status by name; numbers that this version does not know stay numbers."""
     from grpc_health.v1 import health_pb2
 
-    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(status))
+    statuses = health_pb2.HealthCheckResponse.ServingStatus
+    return str(statuses.Name(status)) if status in statuses.values() else str(status)
 
 
-def _check(channel: Any, service: str) -> str:
-    from eas_grpc.errors import CallError
+def _check(channel: Any, service: str, timeout: float) -> str:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    request = health_pb2.HealthCheckRequest(service=service)
+    from eas_grpc.errors import CallError
+
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        return _name(health_pb2_grpc.HealthStub(channel).Check(request).status)
+        return _name(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status)
     except CallError as error:
         if error.failure.status == "NOT_FOUND":
             return "SERVICE_UNKNOWN"
-        raise
+        raise _explained(error, _NO_HEALTH) from error
+
+
+def _explained(error: Any, hint: str) -> Exception:
+    """The error; with this hint where the service, and not a gateway, says that it lacks the method."""
+    from eas_grpc.errors import CallError
+
+    failure = error.failure
+    if failure.status == "UNIMPLEMENTED" and failure.http_status is None:
+        return CallError(failure.with_hint(hint))
+    return CallError(failure)
 
 
 def _watch(channel: Any, service: str) -> None:
     """A change may be days away, so the stream has no limits of ours."""
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    request = health_pb2.HealthCheckRequest(service=service)
-    for answer in health_pb2_grpc.HealthStub(channel).Watch(request, timeout=None):
-        click.echo(f"{time.strftime('%H:%M:%S')} {_name(answer.status)}")
-
-
-def _wait(channel: Any, service: str, wait: float) -> None:
-    """Asks again until it serves: the server may not even listen yet."""
     from eas_grpc.errors import CallError
 
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    answered = False
+    try:
+        for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=None):
+            answered = True
+            click.echo(f"{time.strftime('%H:%M:%S')} {_name(answer.status)}")
+    except KeyboardInterrupt:
+        return
+    except CallError as error:
+        if not answered or error.failure.status != "UNAVAILABLE":
+            raise _explained(error, _NO_HEALTH) from error
+        click.echo(f"{time.strftime('%H:%M:%S')} the watch ended: {error.failure.details}", err=True)
+        sys.exit(_NOT_SERVING)
+
+
+def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
+    """Asks again until it serves: the server may not even listen yet."""
+    from eas_grpc.errors import CallError, CallFailure, Origin
+
     until = time.monotonic() + wait
-    while True:
-        failure: CallError | None = None
-        status = "no answer"
+    seen = ""
+    failure: CallFailure | None = None
+    while (left := until - time.monotonic()) > 0:
         try:
-            status = _check(channel, service)
+            seen = _check(channel, service, min(timeout, left))
         except CallError as error:
             if error.failure.status not in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}:
                 raise
-            failure = error
-        if status == "SERVING":
-            click.echo(status)
+            # The last try may be cut short by the end of the wait; what an earlier one met says more.
+            if failure is None or error.failure.status == "UNAVAILABLE":
+                failure = error.failure
+        if seen == "SERVING":
+            click.echo(seen)
             return
-        left = until - time.monotonic()
-        if left <= 0:
-            click.echo(f"{status} after {wait:g} s", err=True)
-            if failure is not None:
-                raise failure
-            sys.exit(_NOT_SERVING)
-        time.sleep(min(0.2, left))
+        time.sleep(max(0.0, min(0.2, until - time.monotonic())))
+    click.echo(f"{seen or 'no answer'} after {wait:g} s", err=True)
+    if seen or failure is None:
+        sys.exit(_NOT_SERVING)
+    if failure.status == "UNAVAILABLE":
+        raise CallError(failure)
+    click.echo(f"Error: {failure}", err=True)
+    sys.exit(_CANNOT_CONNECT if failure.origin is Origin.CLIENT else _NOT_SERVING)
 
 
 def _list(channel: Any) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    stub = health_pb2_grpc.HealthStub(channel)
+    from eas_grpc.errors import CallError
+
+    messages: Any = health_pb2
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     if not hasattr(stub, "List"):
-        raise click.UsageError("--list needs a newer grpcio-health-checking: pip install -U grpcio-health-checking")
-    statuses = {name: _name(answer.status) for name, answer in stub.List(health_pb2.HealthListRequest()).statuses.items()}
+        raise click.UsageError(_OLD_PACKAGE)
+    try:
+        statuses = stub.List(messages.HealthListRequest()).statuses
+    except CallError as error:
+        if error.failure.status == "UNIMPLEMENTED":
+            # Is it List that is missing, or the whole health service?
+            _check(channel, "", 5.0)
+        raise _explained(error, _NO_LIST) from error
     for name in sorted(statuses):
-        click.echo(f"{statuses[name]:<16} {name or '(the server as a whole)'}")
+        click.echo(f"{_name(statuses[name].status):<16} {name or '(the server as a whole)'}")

@@ -16,11 +16,16 @@ __all__ = ["serve"]
 @click.option(
     "--port", default=50080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
 )
-@click.option("--token", default=LOCAL_TOKEN, show_default=True, help="The token that callers must send.")
+@click.option(
+    "--token", default=LOCAL_TOKEN, metavar="TEXT", help=f"The token to ask for (default {LOCAL_TOKEN})."
+)
 @click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
 @click.option("--asyncio", "use_asyncio", is_flag=True, help="Serve on asyncio instead of threads.")
 def serve(host: str, port: int, token: str, *, public: bool, use_asyncio: bool) -> None:
-    """Serve the greeter and the models `echo` and `digits` until interrupted."""
+    """Serve a greeter and two demo models until interrupted.
+
+    The models are `echo` and `digits`. Prints `ready on HOST:PORT` as soon as calls are answered.
+    """
     from server_demo import app
 
     sys.exit(app.serve(host, port, token, public=public, use_asyncio=use_asyncio))

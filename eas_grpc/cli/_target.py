@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,12 +21,18 @@ LOCAL_TOKEN = "demo-token"  # noqa: S105  (no secret: it is printed in the READM
 
 _ENDPOINT_VARIABLES = ("EAS_ENDPOINT", "EAS_PROFILE")
 
+_NOT_LOCAL = (
+    f"no endpoint was given, so {LOCAL_ENDPOINT} was tried: start `eas-grpc serve` there, or name a service with"
+    " --endpoint, --profile or EAS_ENDPOINT"
+)
+_NO_TOKEN = "no token was given: pass --token-file or --token, or set EAS_TOKEN"  # noqa: S105
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?\Z")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no type argument
     """A length of time such as `500ms`, `2s`, `1m`; a bare number is seconds."""
 
     name = "duration"
@@ -50,9 +57,13 @@ def target_options(command: _F) -> _F:
             type=click.Path(exists=True, dir_okay=False),
             help="File that holds the token.",
         ),
-        click.option("--profile", metavar="NAME", help="Profile of the profile file."),
+        click.option("--profile", metavar="NAME", help="Profile of the profile file; see `eas-grpc env`."),
         click.option(
-            "--timeout", type=Duration(), default=5.0, show_default="5s", help="Longest time for a call."
+            "--timeout",
+            type=Duration(),
+            default=5.0,
+            metavar="TIME",
+            help="Longest time for a call (default 5s).",
         ),
     )
     for option in reversed(options):
@@ -60,22 +71,35 @@ def target_options(command: _F) -> _F:
     return command
 
 
+@contextmanager
 def open_channel(
     endpoint: str | None, token: str | None, token_file: str | None, profile: str | None, timeout: float
-) -> grpc.Channel:
+) -> Iterator[grpc.Channel]:
     """A channel to what the options and the environment name; without any of them, to a local `serve`."""
     from pathlib import Path
 
     import eas_grpc
-    from eas_grpc.errors import ConfigError
+    from eas_grpc.errors import CallError, ConfigError, Origin
     from eas_grpc.settings import find_settings
 
     if token is not None and token_file is not None:
         raise ConfigError("--token and --token-file say two things: leave one of them out")
     given = token if token_file is None else Path(token_file)
-    if endpoint is None and profile is None and not any(map(os.environ.get, _ENDPOINT_VARIABLES)):
+    named = endpoint is not None or profile is not None
+    local = not named and not any(os.environ.get(name, "").strip() for name in _ENDPOINT_VARIABLES)
+    if local and given is None:
         # The demo token goes to the demo server only.
-        given = LOCAL_TOKEN if given is None else given
-        return eas_grpc.connect(LOCAL_ENDPOINT, token=given, deadline=timeout)
-    found = find_settings(endpoint=endpoint, token=given, profile=profile, environ=os.environ)
-    return eas_grpc.connect(found.endpoint, token=found.token, deadline=timeout)
+        given = LOCAL_TOKEN
+    found = find_settings(
+        endpoint=LOCAL_ENDPOINT if local else endpoint, token=given, profile=profile, environ=os.environ
+    )
+    try:
+        with eas_grpc.connect(found.endpoint, token=found.token, deadline=timeout) as channel:
+            yield channel
+    except CallError as error:
+        failure = error.failure
+        if local and failure.status == "UNAVAILABLE" and failure.origin is Origin.CLIENT:
+            raise CallError(failure.with_hint(_NOT_LOCAL)) from error
+        if found.token is None and failure.status == "UNAUTHENTICATED":
+            raise CallError(failure.with_hint(_NO_TOKEN)) from error
+        raise
