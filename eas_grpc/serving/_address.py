@@ -1,0 +1,78 @@
+"""Where a server listens: text <-> host and port, and why a port cannot be had.
+
+`why_not_bound` opens sockets; the rest is pure.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from eas_grpc.errors import ConfigError
+
+_FATAL = (errno.EADDRINUSE, errno.EACCES)
+
+
+def address(host: str, port: int) -> str:
+    """`host:port` as gRPC reads it, with brackets around an IPv6 address.
+
+    Raises ConfigError for a host that holds a scheme or a port, and for a port outside 0 to 65535.
+    """
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+        raise ConfigError(f"port={port!r} must be a whole number from 0 (any free port) to 65535")
+    bare = bare_host(host)
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+
+
+def bare_host(host: str) -> str:
+    """The host without brackets; a ConfigError when it is not a host alone."""
+    if not isinstance(host, str) or not host.strip():
+        raise ConfigError("host is empty: write '127.0.0.1' for this machine alone, '0.0.0.0' for everybody")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if "/" in bare or bare != bare.strip():
+        raise ConfigError(f"host={host!r} must be a name or an address alone, without scheme or path")
+    if bare.count(":") == 1:
+        raise ConfigError(f"host={host!r} holds a port: pass it as port={bare.partition(':')[2]}")
+    return bare
+
+
+def why_not_bound(host: str, port: int) -> str | None:
+    """Why nothing can listen there, in the operating system's words; None when it looks free.
+
+    gRPC itself says only that it failed. Asking first also finds a port taken on one of several addresses
+    of a name, which gRPC would accept and half of the callers would miss.
+    """
+    try:
+        places = socket.getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return f"the host cannot be resolved ({error.strerror})"
+    refusals: list[OSError] = []
+    for family, kind, protocol, _, place in places:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                # As gRPC does: an address in TIME_WAIT is free, one that somebody listens on is not.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(place)
+        except OSError as error:
+            refusals.append(error)
+    # An address family that this machine lacks does not matter as long as another one works.
+    fatal = [e for e in refusals if e.errno in _FATAL] or (refusals if len(refusals) == len(places) else [])
+    return _reason(fatal[0]) if fatal else None
+
+
+def refusal(host: str, port: int, reason: str) -> ConfigError:
+    """The error for a place where the server cannot listen."""
+    return ConfigError(
+        f"cannot listen on {address(host, port)}: {reason}; choose another port, or 0 for any free one"
+    )
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there already"
+    if error.errno == errno.EACCES:
+        return "this user may not use that port"
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()

@@ -1,0 +1,36 @@
+"""May this call in? Pure: sees the path and the metadata, answers with a refusal text or None.
+
+Must never put a token, or any other metadata, into a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eas_grpc.auth import AUTHORIZATION, token_matches
+from eas_grpc.serving.options import ServerOptions
+
+_SCHEME = "bearer "
+
+
+def refusal(options: ServerOptions, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
+    """Why the call is UNAUTHENTICATED; None when it may go on.
+
+    `method` is the full path, `/package.Service/Method`.
+    """
+    if not options.tokens or method.startswith(options.open_methods):
+        return None
+    given = [value for key, value in metadata if key.lower() == AUTHORIZATION]
+    if not given:
+        return "no token: send the metadata 'authorization: Bearer <token>'"
+    if len(given) > 1:
+        return f"{len(given)} authorization entries in the metadata: send exactly one"
+    value = given[0]
+    if isinstance(value, bytes) or value[: len(_SCHEME)].lower() != _SCHEME:
+        return "the authorization metadata does not start with 'Bearer ': send 'Bearer <token>'"
+    token = value[len(_SCHEME) :]
+    if not token.strip():
+        return "the authorization metadata is 'Bearer ' with no token behind it: send 'Bearer <token>'"
+    if not token_matches(token, options.tokens):
+        return "wrong token: it has the right form but is not one that this service accepts"
+    return None

@@ -1,0 +1,79 @@
+"""What a user's `register(server)` adds, collected before there is a server.
+
+Knowing it early gives every service its health status and its reflection entry, and finds mistakes before
+a port is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import grpc
+
+from eas_grpc.errors import ConfigError
+
+HEALTH_SERVICE = "grpc.health.v1.Health"
+
+
+class Registry:
+    """Takes the place of a grpc server in `add_XServicer_to_server(servicer, server)`."""
+
+    def __init__(self) -> None:
+        self._generic: list[Any] = []
+        self._registered: dict[str, dict[str, Any]] = {}
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
+        """As on a grpc server."""
+        self._generic.extend(generic_rpc_handlers)
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        """As on a grpc server."""
+        self._registered.setdefault(service_name, {}).update(method_handlers)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a grpc server can do is not for `register` to do."""
+        raise ConfigError(
+            f"register(server) used server.{name}: it may only add services; the port, the start and the stop"
+            " belong to eas_grpc.serving"
+        )
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of all services, in the order in which they were added."""
+        generic = (h.service_name() for h in self._generic if hasattr(h, "service_name"))
+        return tuple(dict.fromkeys([*generic, *self._registered]))
+
+    def methods(self) -> Iterable[tuple[str, Any]]:
+        """Every method that is known by name: its path and its handler."""
+        for service, handlers in self._registered.items():
+            for name, handler in handlers.items():
+                yield f"/{service}/{name}", handler
+
+    def handlers(self) -> list[Any]:
+        """Everything, for `grpc.server(handlers=...)` of either colour.
+
+        All of it as generic handlers: grpc.aio 1.71 takes registered ones and never looks at them.
+        """
+        by_name = [grpc.method_handlers_generic_handler(*item) for item in self._registered.items()]
+        return [*by_name, *self._generic]
+
+
+def collect(register: Callable[[Any], object]) -> Registry:
+    """Runs the user's callback; a ConfigError when it adds nothing, or the health service, which is ours."""
+    registry = Registry()
+    result = register(registry)
+    if hasattr(result, "__await__"):
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise ConfigError("register is a coroutine function: make it a plain function that adds the services")
+    if not registry.services:
+        raise ConfigError(
+            "register(server) added no service: call add_<Name>Servicer_to_server(servicer, server) in it"
+        )
+    if HEALTH_SERVICE in registry.services:
+        raise ConfigError(
+            f"register(server) added {HEALTH_SERVICE}, which the server brings: set a status by server.health.set"
+        )
+    return registry

@@ -1,0 +1,129 @@
+"""The synchronous server: a thin shell around grpc.server; what it allows is decided in options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from eas_grpc.errors import ConfigError
+from eas_grpc.serving._address import address, refusal, why_not_bound
+from eas_grpc.serving._health import Health, HealthServicer, add_health
+from eas_grpc.serving._intercept import Interceptor
+from eas_grpc.serving._reflection import add_reflection
+from eas_grpc.serving._registry import collect
+from eas_grpc.serving.options import ServerOptions, channel_args
+
+NOT_STARTED = "the server is not started: its port is known after start()"
+
+
+class Server:
+    """A gRPC server with limits, health, reflection, an optional token check and a log; one per port.
+
+    `register` is called at once with an object to pass to the generated `add_XServicer_to_server`
+    functions. `port=0` takes a free port. `pool` holds the descriptors of services that are not in
+    protobuf's default pool, for reflection. Usable in `with`: starts on entry, stops on exit.
+
+    Raises ConfigError for arguments that cannot work; `start` does so when the port cannot be had.
+    """
+
+    def __init__(
+        self,
+        register: Callable[[Any], object],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        options: ServerOptions | None = None,
+        pool: DescriptorPool | None = None,
+    ) -> None:
+        self._options = ServerOptions() if options is None else options
+        self._host, self._wanted_port = host, port
+        self._pool = pool
+        self._port: int | None = None
+        address(host, port)
+        self._registry = collect(register)
+        self._health = Health(self._registry.services)
+        self._server: Any = None
+        self._pools: tuple[ThreadPoolExecutor, ...] = ()
+
+    @property
+    def health(self) -> Health:
+        """The status of each service: `server.health.set("package.Service", serving=False)`."""
+        return self._health
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; ConfigError before start()."""
+        if self._port is None:
+            raise ConfigError(NOT_STARTED)
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """`host:port` to connect to; ConfigError before start()."""
+        return address(self._host, self.port)
+
+    def start(self) -> Server:
+        """Listens and serves, in threads of its own; returns itself.
+
+        Raises ConfigError when the port cannot be had, and when it was started before.
+        """
+        if self._server is not None:
+            raise ConfigError("this server was started before: make a new one")
+        options = self._options
+        target = address(self._host, self._wanted_port)
+        reason = why_not_bound(self._host, self._wanted_port)
+        if reason is not None:
+            raise refusal(self._host, self._wanted_port, reason)
+        workers = ThreadPoolExecutor(options.max_workers, "eas-grpc-worker")
+        probes = ThreadPoolExecutor(options.health_workers, "eas-grpc-health")
+        add_health(self._registry, HealthServicer(self._health, watch_limit=options.watch_limit), probes)
+        if options.reflection:
+            add_reflection(self._registry, self._pool, asynchronous=False)
+        server = grpc.server(
+            workers,
+            handlers=self._registry.handlers(),
+            interceptors=[Interceptor(options)],
+            options=channel_args(options),
+            maximum_concurrent_rpcs=options.max_concurrent_rpcs,
+        )
+        try:
+            self._port = server.add_insecure_port(target)
+        except RuntimeError:
+            raise refusal(self._host, self._wanted_port, "gRPC could not open it") from None
+        self._server, self._pools = server, (workers, probes)
+        server.start()
+        return self
+
+    def stop(self, grace: float | None = None) -> None:
+        """Says NOT_SERVING, takes no new calls, lets running ones finish for `grace` seconds, then cuts them.
+
+        Without `grace` it is the options' own; 0 cuts at once. Returns when the last call is over. A method
+        that neither returns nor looks at its context cannot be ended: Python has no way to stop a thread.
+        """
+        if self._server is None:
+            return
+        self._health.stop()
+        self._server.stop(self._options.grace if grace is None else grace).wait()
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the server has stopped, at most `timeout` seconds; whether it has."""
+        if self._server is None:
+            raise ConfigError(NOT_STARTED)
+        return not self._server.wait_for_termination(timeout)
+
+    def __enter__(self) -> Server:
+        """Starts."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stops, with the options' grace."""
+        self.stop()
