@@ -2,19 +2,21 @@ import sys
 from typing import Any
 
 import grpc
-from eas_grpc_pb.greeter.v1 import greeter_pb2_grpc
-from eas_grpc_pb.greeter.v1.greeter_pb2 import HelloRequest, HelloResponse
+from eas_grpc_pb.tensor.v1 import tensor_pb2_grpc
+from eas_grpc_pb.tensor.v1.tensor_pb2 import PredictRequest, PredictResponse
 
 from eas_grpc import serving
 
 
-class Greeter(greeter_pb2_grpc.GreeterServiceServicer):
-    def SayHello(self, request: HelloRequest, context: grpc.ServicerContext) -> HelloResponse:  # noqa: N802
-        return HelloResponse(message=f"Good day, {request.name}.")
+class Echo(tensor_pb2_grpc.TensorServiceServicer):
+    """Gives back what it gets."""
+
+    def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:  # noqa: N802
+        return PredictResponse(model=request.model, outputs=request.inputs)
 
 
 def register(server: Any) -> None:
-    greeter_pb2_grpc.add_GreeterServiceServicer_to_server(Greeter(), server)
+    tensor_pb2_grpc.add_TensorServiceServicer_to_server(Echo(), server)
 
 
 if __name__ == "__main__":

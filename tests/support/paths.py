@@ -104,10 +104,10 @@ class SyncHandle:
         return self.call.details()
 
     def initial_metadata(self) -> dict[str, Any]:
-        return {key: value for key, value in self.call.initial_metadata()}
+        return dict(self.call.initial_metadata())
 
     def trailing_metadata(self) -> dict[str, Any]:
-        return {key: value for key, value in self.call.trailing_metadata()}
+        return dict(self.call.trailing_metadata())
 
     def cancel(self) -> bool:
         return self.call.cancel()
