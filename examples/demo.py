@@ -96,7 +96,7 @@ def drawing(image: np.ndarray) -> str:
 
 def refusal(address: str) -> CallError:
     """The error of a call with a wrong token."""
-    with eas_grpc.connect(address, token="not-the-token") as channel:  # noqa: S106
+    with eas_grpc.connect(address, token="not-the-token") as channel:
         try:
             greet(channel)
         except CallError as error:
