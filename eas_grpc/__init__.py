@@ -41,12 +41,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in {"aio", "errors"}:
-        return importlib.import_module(f"eas_grpc.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'eas_grpc' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take any name for right
+
+    def __getattr__(name: str) -> Any:
+        if name in {"aio", "errors"}:
+            return importlib.import_module(f"eas_grpc.{name}")
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'eas_grpc' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "TokenSource",
     "bearer",
     "check_token",
+    "hidden",
     "token_matches",
     "token_source",
 ]
@@ -57,6 +58,11 @@ class TokenSource(Protocol):
         ...
 
 
+def hidden(token: Token | None) -> Token | None:
+    """The same; text prints as a mask, for a frame whose locals may be shown (pytest -l, crash reporters)."""
+    return Masked(token) if isinstance(token, str) else token
+
+
 def check_token(text: object) -> Masked:
     """The bare token, without surrounding space or a `Bearer ` in front; a ConfigError for anything else.
 
@@ -66,13 +72,14 @@ def check_token(text: object) -> Masked:
         raise ConfigError(
             f"the token must be a str, a path or a callable that returns a str, not {type(text).__name__}"
         )
-    token = text.strip()
+    text = Masked(text)
+    token = Masked(text.strip())
     if token.lower().startswith("authorization:"):
         raise ConfigError(
             "the token holds a whole header: leave out 'Authorization:' and pass the token alone"
         )
-    if prefix := _BEARER.match(token):
-        token = token[prefix.end() :]
+    # The length, not the match: a match prints what it has found.
+    token = Masked(token[_length_of_prefix(token) :])
     if not token:
         raise ConfigError(
             "the token is empty: copy it from the service's details page in the PAI-EAS console"
@@ -98,7 +105,12 @@ def check_token(text: object) -> Masked:
             f"the token has {len(token)} characters; gRPC carries at most {_LONGEST_TOKEN} in a header:"
             " is this the content of another file?"
         )
-    return Masked(token)
+    return token
+
+
+def _length_of_prefix(token: str) -> int:
+    prefix = _BEARER.match(token)
+    return prefix.end() if prefix else 0
 
 
 def bearer(token: str) -> tuple[str, str]:
@@ -123,6 +135,7 @@ def token_source(token: Token | None) -> TokenSource | None:
     """
     if token is None:
         return None
+    token = hidden(token)
     if isinstance(token, str):
         _refuse_path_as_text(token)
         return _Fixed(check_token(token))

@@ -94,7 +94,7 @@ def _watch(channel: Any, service: str) -> None:
     from eas_grpc.errors import CallError
 
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    answered = False
+    answered, why = False, "the server closed the stream"
     try:
         for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=None):
             answered = True
@@ -104,8 +104,9 @@ def _watch(channel: Any, service: str) -> None:
     except CallError as error:
         if not answered or error.failure.status != "UNAVAILABLE":
             raise _explained(error, _NO_HEALTH) from error
-        click.echo(f"{time.strftime('%H:%M:%S')} the watch ended: {error.failure.details}", err=True)
-        sys.exit(_NOT_SERVING)
+        why = error.failure.details
+    click.echo(f"{time.strftime('%H:%M:%S')} the watch ended: {why}", err=True)
+    sys.exit(_NOT_SERVING)
 
 
 def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
@@ -140,12 +141,12 @@ def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
 def _list(channel: Any) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    from eas_grpc.errors import CallError
+    from eas_grpc.errors import CallError, ConfigError
 
     messages: Any = health_pb2
     stub: Any = health_pb2_grpc.HealthStub(channel)
     if not hasattr(stub, "List"):
-        raise click.UsageError(_OLD_PACKAGE)
+        raise ConfigError(_OLD_PACKAGE)
     try:
         statuses = stub.List(messages.HealthListRequest()).statuses
     except CallError as error:

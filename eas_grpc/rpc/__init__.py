@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from eas_grpc.auth import Token, token_source
+from eas_grpc.auth import Token, hidden, token_source
 from eas_grpc.deadline import UNSET, Unset
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.options import Profile, StreamLimits, profile_named
@@ -54,6 +54,7 @@ def connect(
 
     Raises ConfigError for what cannot work. Calls raise CallError, which is a `grpc.RpcError` with `.hint`.
     """
+    token = hidden(token)
     made = plan(
         endpoint,
         token=token,
@@ -84,6 +85,7 @@ def interceptors(
     sizes belong to the channel's own arguments, so `connect()` is better where you may choose. A call with
     `timeout=None` gets `deadline` too, since an interceptor cannot tell it from none. Raises ConfigError.
     """
+    token = hidden(token)
     chosen = profile_named(profile)
     limit = chosen.max_request_bytes if isinstance(max_request, Unset) else max_request
     policy = call_policy(

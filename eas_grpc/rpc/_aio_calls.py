@@ -20,6 +20,7 @@ from eas_grpc.calls import Metadata
 from eas_grpc.deadline import Deadline
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._explain import masked
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._requests import Refused, iterator_failure, silence
 from eas_grpc.rpc._status import AioRpcCallError, aio_error
@@ -105,6 +106,10 @@ class _Call(grpc.aio.Call):
             return aio_error(error, self._method, secret_in(self._metadata))
         return AioRpcCallError(failure)
 
+    def _masked(self, text: Any) -> Any:
+        """What the service said, without the token, should it have repeated that."""
+        return text and masked(text, secret_in(self._metadata))
+
     def _raise_local(self) -> None:
         """Raises what really ended the call, where grpc.aio says only that it was cancelled."""
         failure = self._local_failure()
@@ -145,13 +150,13 @@ class _Call(grpc.aio.Call):
 
     async def details(self) -> str:
         """The text that came with the status; waits for it."""
-        details: str = await (await self._settled()).details()
+        details: str = self._masked(await (await self._settled()).details())
         failure = self._local_failure()
         return details if failure is None else failure.details
 
     async def debug_error_string(self) -> Any:
         """What grpc core adds for its developers."""
-        return await (await self._settled()).debug_error_string()
+        return self._masked(await (await self._settled()).debug_error_string())
 
     async def initial_metadata(self) -> Any:
         """What the service sent first; waits for it."""
@@ -213,7 +218,10 @@ class _SingleResponse(_Call):
         try:
             return (yield from inner.__await__())
         except grpc.aio.AioRpcError as error:
-            if not (yield from self._renewed(inner).__await__()):
+            renewed = yield from self._renewed(inner).__await__()
+            # It prints what the service said, unmasked, where a frame's locals are shown.
+            del inner
+            if not renewed:
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)
         except asyncio.CancelledError:
             self._raise_local()
@@ -255,7 +263,9 @@ class _ManyResponses(_Call):
         try:
             message = await read()
         except grpc.aio.AioRpcError as error:
-            if not await self._renewed(inner):
+            renewed = await self._renewed(inner)
+            del inner  # see _SingleResponse
+            if not renewed:
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)
         except asyncio.CancelledError:
             self._raise_local()

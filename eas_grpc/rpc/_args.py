@@ -34,9 +34,12 @@ def channel_args(
         "grpc.keepalive_timeout_ms": timeout_ms,
         "grpc.http2.ping_timeout_ms": timeout_ms,
         "grpc.keepalive_permit_without_calls": int(keepalive.without_calls),
+        # Core would send two pings on a quiet connection and from then on one a minute, whatever the interval.
+        "grpc.http2.max_pings_without_data": 0,
         # Core starts at 1 s and grows to 120 s: too slow for an online client after a restart.
         "grpc.initial_reconnect_backoff_ms": milliseconds(profile.reconnect_initial),
-        "grpc.max_reconnect_backoff_ms": milliseconds(profile.reconnect_max),
+        # Core waits up to 20 % longer than told.
+        "grpc.max_reconnect_backoff_ms": milliseconds(profile.reconnect_max / 1.2),
         # Its name says backoff; core uses it as the time limit of one connection attempt.
         "grpc.min_reconnect_backoff_ms": milliseconds(profile.connect_timeout),
         "grpc.max_receive_message_length": -1 if max_response is None else max_response,

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from eas_grpc.auth import Token, TokenSource, token_source
+from eas_grpc.auth import Token, TokenSource, hidden, token_source
 from eas_grpc.deadline import Unset
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.errors import ConfigError, PlaintextTokenWarning
@@ -19,7 +19,7 @@ from eas_grpc.retry import RetryPolicy, service_config
 from eas_grpc.rpc._args import channel_args
 from eas_grpc.rpc._idempotent import idempotent_methods
 from eas_grpc.rpc._policy import CallPolicy
-from eas_grpc.settings import find_settings
+from eas_grpc.settings import Settings, find_settings
 
 __all__ = ["DEFAULT_DEADLINE", "DEFAULT_MAX_RESPONSE", "Plan", "call_policy", "plan"]
 
@@ -55,7 +55,8 @@ def plan(
     options: Iterable[tuple[str, Any]],
 ) -> Plan:
     """Checks everything, sends nothing. Raises ConfigError with the one thing to change."""
-    found = find_settings(endpoint=endpoint, token=token, environ=os.environ)
+    token = hidden(token)
+    found = _settings(endpoint, token)
     address = found.endpoint
     chosen = profile_named(profile)
     own = check_channel_options(options)
@@ -83,6 +84,14 @@ def plan(
     if tokens is not None and secure is None:
         _warn_plaintext(address)
     return Plan(address, secure, args, policy)
+
+
+def _settings(endpoint: str | Endpoint | None, token: Token | None) -> Settings:
+    try:
+        return find_settings(endpoint=endpoint, token=token, environ=os.environ)
+    except ConfigError as error:
+        # Without the frames below: among their locals are the environment and a profiles file, tokens included.
+        raise error.with_traceback(None) from None
 
 
 def call_policy(

@@ -34,6 +34,9 @@ _SERVERS_ALONE = frozenset(
 _SERVERS_MOSTLY = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"})
 _CREDENTIAL_TEXTS = ("sufficient security level", "plugin failed", "Credentials failed")
 
+# The one exception to both: core refuses the channel's own arguments with INVALID_ARGUMENT.
+_NO_CHANNEL = "Failed to create channel"
+
 # Newer cores do not say whether a status came from the peer; their own texts give them away.
 _CLIENT_TEXTS = (
     "failed to connect to all addresses",
@@ -99,6 +102,10 @@ _HTTP_HINTS = {
 # The first text found in the details (or in grpc's debug text) decides. These are core's own, about connections;
 # in the words of a service they would mean something else.
 _CLIENT_HINTS = (
+    (
+        _NO_CHANNEL,
+        "gRPC cannot use what this channel was told: the text names the part of options= or retry=",
+    ),
     (
         "Misformatted domain name",
         "the address holds a scheme: eas_grpc.Endpoint.parse() makes a target of it",
@@ -259,6 +266,8 @@ def _origin(status: str, text: str, debug: str, http_status: int | None, *, answ
     """`answered`: trailing metadata came, which core never makes up."""
     if http_status is not None:
         return Origin.GATEWAY
+    if text.startswith(_NO_CHANNEL):
+        return Origin.CLIENT
     if status in _SERVERS_ALONE:
         return Origin.SERVER
     ours = _CREDENTIAL_TEXTS if status in _SERVERS_MOSTLY else _CLIENT_TEXTS

@@ -102,6 +102,7 @@ class CallPolicy:
 def secret_in(metadata: Metadata | None) -> str:
     """The token among the metadata that was sent, for masking; empty if there is none."""
     for key, value in metadata or ():
-        if key == AUTHORIZATION and isinstance(value, str):
-            return value.rpartition(" ")[2]
+        if key == AUTHORIZATION:
+            words = (value if isinstance(value, str) else value.decode("ascii", "replace")).split()
+            return words[-1] if words else ""
     return ""

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["AioMisuseError", "AioRpcCallError", "RpcCallError", "aio_error", "refusal", "sync_error"]
+__all__ = [
+    "AioMisuseError",
+    "AioRpcCallError",
+    "RpcCallError",
+    "aio_error",
+    "debug_text",
+    "refusal",
+    "sync_error",
+]
 
 
 class Metadatum(NamedTuple):
@@ -145,12 +153,23 @@ def refusal(status: str, details: str, method: str, hint: str) -> CallFailure:
     return CallFailure(status=status, details=details, origin=Origin.CLIENT, hint=hint, method=method)
 
 
+def debug_text(call: Any) -> str:
+    """What grpc core adds for its developers about a call that is over; empty if there is nothing.
+
+    Where this side ended a call (cancel, a response that cannot be read) grpc never makes that text, and its
+    `debug_error_string()` waits for it for ever. So its state is asked first.
+    """
+    state = getattr(call, "_state", None)
+    if state is not None and getattr(state, "debug_error_string", "") is None:
+        return ""
+    return getattr(call, "debug_error_string", str)() or ""
+
+
 def _failure(error: Any, method: str, secret: str) -> CallFailure:
-    debug = getattr(error, "debug_error_string", lambda: "")()
     return explain(
         error.code().name,
         error.details(),
-        debug=debug or "",
+        debug=debug_text(error),
         method=method,
         initial_metadata=_plain(error.initial_metadata()),
         trailing_metadata=_plain(error.trailing_metadata()),

@@ -18,9 +18,10 @@ from eas_grpc.calls import Metadata
 from eas_grpc.deadline import Deadline
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._explain import masked
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._requests import iterator_failure, silence
-from eas_grpc.rpc._status import RpcCallError, sync_error
+from eas_grpc.rpc._status import RpcCallError, debug_text, sync_error
 from eas_grpc.rpc._watch import GapWatch
 
 __all__ = ["RequestFeed", "Start", "StreamCall", "UnaryCall"]
@@ -111,6 +112,10 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
             return sync_error(error, self._method, secret_in(self._metadata))
         return RpcCallError(failure)
 
+    def _masked(self, text: str | None) -> str | None:
+        """What the service said, without the token, should it have repeated that."""
+        return text and masked(text, secret_in(self._metadata))
+
     def _cause(self) -> Exception | None:
         """What the caller's own request iterator raised, if that ended the call."""
         return None if self._feed is None else self._feed.cause
@@ -123,13 +128,15 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
 
     def details(self) -> Any:
         """The text that came with the status; waits for it."""
-        inner = self._settled().details()
+        details = self._masked(self._settled().details())
         failure = self._local_failure()
-        return inner if failure is None else failure.details
+        return details if failure is None else failure.details
 
     def debug_error_string(self) -> Any:
         """What grpc core adds for its developers."""
-        return self._settled().debug_error_string()
+        inner = self._settled()
+        inner.code()
+        return self._masked(debug_text(inner))
 
     def initial_metadata(self) -> Any:
         """What the service sent first; waits for it."""
@@ -208,7 +215,10 @@ class UnaryCall(_Call):
         try:
             return super().result(timeout)
         except RpcCallError:
-            if not self._renewed(inner):
+            renewed = self._renewed(inner)
+            # It prints what the service said, unmasked, where a frame's locals are shown.
+            del inner
+            if not renewed:
                 raise
         return super().result(until.remaining(time.monotonic()))
 
@@ -268,7 +278,9 @@ class StreamCall(_Call):
         try:
             return next(inner)
         except grpc.RpcError as error:
-            if not self._renewed(inner):
+            renewed = self._renewed(inner)
+            del inner  # see UnaryCall.result
+            if not renewed:
                 raise self._error(error) from self._cause()
         return self._read()
 

@@ -21,6 +21,9 @@ from eas_grpc.serving._registry import HEALTH_SERVICE, Registry
 
 _Response: Any = health_pb2.HealthCheckResponse
 _Request: Any = health_pb2.HealthCheckRequest
+# Younger than the oldest grpcio-health-checking that we support.
+_ListRequest: Any = getattr(health_pb2, "HealthListRequest", None)
+_ListResponse: Any = getattr(health_pb2, "HealthListResponse", None)
 
 _STOPPING = "the server is stopping"
 _TOO_MANY = "too many health Watch streams; use Check, or watch from fewer clients"
@@ -61,6 +64,11 @@ class Health:
         if serving is None:
             return "SERVICE_UNKNOWN"
         return "SERVING" if serving else "NOT_SERVING"
+
+    def statuses(self) -> dict[str, str]:
+        """The status of every service, and of the whole server under ""."""
+        with self._lock:
+            return {name: "SERVING" if up else "NOT_SERVING" for name, up in self._serving.items()}
 
     @property
     def stopping(self) -> bool:
@@ -104,6 +112,10 @@ class HealthServicer:
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return _message(status)
 
+    def list(self, _request: Any, _context: grpc.ServicerContext) -> Any:
+        """The status of every service."""
+        return _listing(self._board)
+
     def watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """The status now and at each change, until the caller leaves or the server stops."""
         woken = threading.Event()
@@ -139,6 +151,10 @@ class AsyncHealthServicer:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return _message(status)
 
+    async def list(self, _request: Any, _context: Any) -> Any:
+        """The status of every service."""
+        return _listing(self._board)
+
     async def watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         """The status now and at each change, until the caller leaves or the server stops."""
         woken = asyncio.Event()
@@ -165,15 +181,19 @@ def add_health(
 ) -> None:
     """Adds the servicer; the synchronous one is run by `pool` and not by the server's workers."""
 
-    def handler(make: Any, behavior: Any) -> Any:
+    def handler(make: Any, behavior: Any, request: Any = _Request, response: Any = _Response) -> Any:
         if pool is not None:
             behavior = _in_pool(behavior, pool)
-        return make(behavior, _Request.FromString, _Response.SerializeToString)
+        return make(behavior, request.FromString, response.SerializeToString)
 
     handlers = {
         "Check": handler(grpc.unary_unary_rpc_method_handler, servicer.check),
         "Watch": handler(grpc.unary_stream_rpc_method_handler, servicer.watch),
     }
+    if _ListResponse is not None:
+        handlers["List"] = handler(
+            grpc.unary_unary_rpc_method_handler, servicer.list, _ListRequest, _ListResponse
+        )
     registry.add_registered_method_handlers(HEALTH_SERVICE, handlers)
 
 
@@ -184,6 +204,11 @@ def _in_pool(behavior: Any, pool: object) -> Any:
     # The mark by which grpc lets a method have its own threads.
     run.experimental_thread_pool = pool  # type: ignore[attr-defined]
     return run
+
+
+def _listing(board: Health) -> Any:
+    statuses = {name: _message(status) for name, status in board.statuses().items()}
+    return _ListResponse(statuses=statuses)
 
 
 def _message(status: str) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -37,18 +38,40 @@ def run(
     A second signal ends the process at once. Call it from the main thread. Raises ConfigError as Server does.
     """
     server = Server(register, host=host, port=port, options=options, pool=pool)
-    told = threading.Event()
     # In place before anybody is told that the server is ready: a stop right after that must be graceful too.
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in _SIGNALS}
     try:
-        server.start()
-        ready(server.address)
-        told.wait()
+        with _signals() as wait:
+            server.start()
+            ready(server.address)
+            wait()
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         server.stop()
     return 0
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], None]]:
+    """Gives a function that waits for one of the signals, also one that came before it was called.
+
+    Not threading.Event: a signal that arrives just before its wait() blocks is noticed only at the next one.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    woken = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while reader.recv(1)[0] not in _SIGNALS:
+            pass
+
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()
 
 
 async def run_async(

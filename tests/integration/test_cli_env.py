@@ -1,0 +1,110 @@
+"""`eas-grpc env`: what somebody pastes into a bug report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from eas_grpc import __version__
+from eas_grpc.cli import _env
+from eas_grpc.cli.__main__ import cli
+
+SECRET = "canary-0123456789abcdef"
+PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_the_machine(monkeypatch):
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def env(*args: str, **variables: str):
+    done = CliRunner().invoke(cli, ["env", *args], env=variables)
+    assert (done.exit_code, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_text_has_its_four_sections_and_the_versions():
+    text = env()
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == [
+        "versions",
+        "settings",
+        "proxies",
+        "conflicts",
+    ]
+    for name in ("python", "eas-grpc", "grpcio", "protobuf", "numpy"):
+        assert f"\n  {name} " in text
+    assert "not installed" not in text.partition("grpcio-reflection")[0]
+
+
+def test_an_empty_section_says_so():
+    assert "proxies\n  none\n" in env()
+
+
+def test_json_is_one_object_with_the_same_facts():
+    found = json.loads(env("--json", EAS_ENDPOINT="host:80", http_proxy="http://proxy:3128"))
+    assert list(found) == ["versions", "settings", "proxies", "conflicts"]
+    assert found["versions"]["eas-grpc"] == __version__
+    assert found["settings"]["EAS_ENDPOINT"] == "host:80"
+    assert found["settings"]["EAS_PROFILE"] == "not set"
+    assert found["proxies"] == {"http_proxy": "http://proxy:3128"}
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
+def test_no_secret_is_printed(flags, tmp_path):
+    (tmp_path / "eas-grpc").mkdir()
+    (tmp_path / "eas-grpc" / "profiles.toml").write_text(f'[prod]\ntoken = "{SECRET}"\n')
+    text = env(
+        *flags,
+        EAS_TOKEN=SECRET,
+        EAS_PROFILE="prod",
+        EAS_ENDPOINT=f"http://user:{SECRET}@host/",
+        http_proxy=f"http://user:{SECRET}@proxy:3128",
+        https_proxy=f"{SECRET}@proxy:3128",
+        grpc_proxy=f"http://user:p@{SECRET}@proxy:3128",
+    )
+    assert SECRET not in text
+    assert "***" in text
+    assert "user" not in text
+    assert text.count("proxy:3128") == 3
+
+
+def test_the_profile_file_is_named_whether_it_is_there_or_not(tmp_path):
+    file = tmp_path / "eas-grpc" / "profiles.toml"
+    assert f"{file} (none)" in env()
+    file.parent.mkdir()
+    file.touch()
+    assert f"{file} (found)" in env()
+
+
+def test_no_home_is_no_crash(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert "HOME is not set" in env()
+
+
+def test_an_upper_case_no_proxy_that_grpc_does_not_read_is_pointed_out():
+    hint = "grpc reads only the lower-case no_proxy"
+    assert hint in env(NO_PROXY="localhost")
+    assert hint not in env(NO_PROXY="localhost", no_proxy="localhost")
+    assert hint not in env()
+
+
+def test_a_package_that_gets_in_the_way_is_pointed_out(monkeypatch):
+    monkeypatch.setattr(_env, "_CONFLICTS", {"click": "is here for the test", "no-such-package": "is not"})
+    found = json.loads(env("--json"))
+    assert found["conflicts"] == {"click": "is here for the test"}
+
+
+def test_it_loads_no_grpc():
+    program = (
+        "import sys; from eas_grpc.cli.__main__ import cli; cli(['env'], standalone_mode=False);"
+        "print(sorted({'grpc', 'numpy', 'google.protobuf'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
