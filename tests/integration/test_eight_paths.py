@@ -146,6 +146,18 @@ def test_cancelling_ends_the_call_on_both_sides(path: Path, echo: EchoServer) ->
         assert call.done()
 
 
+@many_responses
+def test_reading_on_after_cancelling_says_so(path: Path, echo: EchoServer) -> None:
+    with path.client(echo.address) as client:
+        call = client.begin(b"echo:a", b"hold:") if path.many_requests else client.begin(b"hold:")
+        call.cancel()
+        with pytest.raises((CallError, asyncio.CancelledError)) as caught:
+            while True:
+                call.next()
+    # grpc.aio answers a local cancellation with asyncio's own exception, as everything in asyncio does.
+    assert path.colour == "aio" or caught.value.code() is grpc.StatusCode.CANCELLED
+
+
 @every_path
 def test_metadata_status_and_time_left_can_be_read_from_the_call(path: Path, echo: EchoServer) -> None:
     with path.client(echo.address) as client:
