@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from eas_grpc.auth import Token, token_source
+from eas_grpc.auth import Token, hidden, token_source
 from eas_grpc.deadline import UNSET, Unset
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.options import Profile, StreamLimits, profile_named
@@ -40,6 +40,7 @@ def connect(
     Parameters, defaults and errors are those of `eas_grpc.connect`. The channel may be made anywhere; it
     belongs to the event loop in which it is first used, and a second loop needs one of its own.
     """
+    token = hidden(token)
     made = plan(
         endpoint,
         token=token,
@@ -69,14 +70,13 @@ def interceptors(
     Use: `grpc.aio.insecure_channel(target, interceptors=aio.interceptors(token=...))`; all four belong into
     the list, one per call shape. Parameters and errors are those of `eas_grpc.interceptors`.
     """
-    chosen = profile_named(profile)
-    limit = chosen.max_request_bytes if isinstance(max_request, Unset) else max_request
+    token = hidden(token)
     policy = call_policy(
         token_source(token),
         deadline=deadline,
+        profile=profile_named(profile),
         stream_limits=stream_limits,
-        max_request=limit,
-        warn_request=chosen.warn_request_bytes,
+        max_request=max_request,
     )
     return policy_interceptors(policy)
 

@@ -149,7 +149,7 @@ def token_source(token: Token | None) -> TokenSource | None:
 
 
 def _refuse_path_as_text(text: str) -> None:
-    if text.startswith(("/", "./", "~")) and os.path.isfile(os.path.expanduser(text)):  # noqa: PTH111, PTH113
+    if "\0" not in text and text.startswith(("/", "./", "~")) and os.path.isfile(os.path.expanduser(text)):  # noqa: PTH111, PTH113
         raise ConfigError("the token names a file: pass pathlib.Path(...) to have the token read from it")
 
 

@@ -87,24 +87,39 @@ def service_config(
     retried = {
         "retryPolicy": {
             "maxAttempts": policy.attempts,
-            "initialBackoff": f"{policy.initial_backoff:g}s",
-            "maxBackoff": f"{policy.max_backoff:g}s",
+            "initialBackoff": _duration(policy.initial_backoff),
+            "maxBackoff": _duration(policy.max_backoff),
             "backoffMultiplier": policy.multiplier,
             "retryableStatusCodes": ["UNAVAILABLE"],
         }
     }
-    excluded, believed = [], []
-    for entry in policy.exclude:
-        match = _METHOD.match(entry)
-        assert match is not None
-        service, method = match["service"], match["method"]
-        if method is None:
-            excluded.append({"service": service})
-            believed += [{"service": service, "method": name} for name in idempotent_methods(service)]
-        else:
-            excluded.append({"service": service, "method": method})
-    named = [name for name in believed if name not in excluded]
-    config: list[dict[str, object]] = [{"name": [{}, *named], **retried}]
+    excluded = {_parts(entry) for entry in policy.exclude}
+    services = sorted(service for service, method in excluded if method is None)
+    believed: set[tuple[str, str | None]] = {
+        (service, name) for service in services for name in idempotent_methods(service)
+    }
+    config: list[dict[str, object]] = [{"name": [{}, *_names(believed - excluded)], **retried}]
     if excluded:
-        config.append({"name": excluded})
+        config.append({"name": _names(excluded)})
     return json.dumps({"methodConfig": config, "retryThrottling": _THROTTLE})
+
+
+def _parts(entry: str) -> tuple[str, str | None]:
+    """Service and method of an entry of `exclude`; a service as a whole has no method."""
+    match = _METHOD.match(entry)
+    assert match is not None
+    return match["service"], match["method"]
+
+
+def _names(methods: set[tuple[str, str | None]]) -> list[dict[str, str]]:
+    """As the service config names them; core refuses a name that comes twice."""
+    ordered = sorted(methods, key=lambda name: (name[0], name[1] or ""))
+    return [
+        {"service": service} if method is None else {"service": service, "method": method}
+        for service, method in ordered
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """As protobuf's JSON writes a Duration: decimal, never with an exponent."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"

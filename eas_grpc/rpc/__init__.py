@@ -86,14 +86,12 @@ def interceptors(
     `timeout=None` gets `deadline` too, since an interceptor cannot tell it from none. Raises ConfigError.
     """
     token = hidden(token)
-    chosen = profile_named(profile)
-    limit = chosen.max_request_bytes if isinstance(max_request, Unset) else max_request
     policy = call_policy(
         token_source(token),
         deadline=deadline,
+        profile=profile_named(profile),
         stream_limits=stream_limits,
-        max_request=limit,
-        warn_request=chosen.warn_request_bytes,
+        max_request=max_request,
     )
     return [PolicyInterceptor(policy)]
 

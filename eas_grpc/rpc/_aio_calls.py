@@ -22,7 +22,7 @@ from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
 from eas_grpc.rpc._explain import masked
 from eas_grpc.rpc._policy import CallPolicy, secret_in
-from eas_grpc.rpc._requests import Refused, iterator_failure, silence
+from eas_grpc.rpc._requests import Refused, iterator_failure, silence, unreadable
 from eas_grpc.rpc._status import AioRpcCallError, aio_error
 
 __all__ = [
@@ -216,7 +216,7 @@ class _SingleResponse(_Call):
     def __await__(self) -> Generator[Any, None, Any]:
         inner = self._inner
         try:
-            return (yield from inner.__await__())
+            response = yield from inner.__await__()
         except grpc.aio.AioRpcError as error:
             renewed = yield from self._renewed(inner).__await__()
             # It prints what the service said, unmasked, where a frame's locals are shown.
@@ -226,6 +226,10 @@ class _SingleResponse(_Call):
         except asyncio.CancelledError:
             self._raise_local()
             raise
+        else:
+            if response is None:
+                raise AioRpcCallError(unreadable(self._method))
+            return response
         return (yield from self.__await__())
 
 
@@ -271,6 +275,8 @@ class _ManyResponses(_Call):
             self._raise_local()
             raise
         else:
+            if message is None:
+                raise AioRpcCallError(unreadable(self._method))
             self._restart = None
             if self._limits is not None:
                 self._limit = self._limits.gap

@@ -60,14 +60,9 @@ def plan(
     address = found.endpoint
     chosen = profile_named(profile)
     own = check_channel_options(options)
-    limit = _size("max_request", chosen.max_request_bytes if isinstance(max_request, Unset) else max_request)
     tokens = token_source(found.token)
     policy = call_policy(
-        tokens,
-        deadline=deadline,
-        stream_limits=stream_limits,
-        max_request=limit,
-        warn_request=chosen.warn_request_bytes,
+        tokens, deadline=deadline, profile=chosen, stream_limits=stream_limits, max_request=max_request
     )
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")
@@ -75,7 +70,7 @@ def plan(
         address,
         chosen,
         service_config=service_config(retry, idempotent_methods),
-        max_request=limit,
+        max_request=policy.max_request,
         max_response=_size("max_response", max_response),
         proxy=proxy,
         own=own,
@@ -98,21 +93,22 @@ def call_policy(
     tokens: TokenSource | None,
     *,
     deadline: float | None,
+    profile: Profile,
     stream_limits: StreamLimits | None,
-    max_request: int | None,
-    warn_request: int | None,
+    max_request: int | Unset | None,
 ) -> CallPolicy:
     """The policy for the calls, checked."""
     if stream_limits is not None and not isinstance(stream_limits, StreamLimits):
         raise ConfigError(
             "stream_limits must be StreamLimits(first_message=..., gap=...) or None for no limits"
         )
+    limit = profile.max_request_bytes if isinstance(max_request, Unset) else max_request
     return CallPolicy(
         tokens=tokens,
         deadline=check_seconds("deadline", deadline, allow_none=True),
         stream_limits=stream_limits,
-        max_request=max_request,
-        warn_request=warn_request,
+        max_request=_size("max_request", limit),
+        warn_request=profile.warn_request_bytes,
     )
 
 

@@ -35,7 +35,7 @@ _SERVERS_MOSTLY = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMEN
 _CREDENTIAL_TEXTS = ("sufficient security level", "plugin failed", "Credentials failed")
 
 # The one exception to both: core refuses the channel's own arguments with INVALID_ARGUMENT.
-_NO_CHANNEL = "Failed to create channel"
+_NO_CHANNEL = ("Failed to create channel", "Failed to create client channel")
 
 # Newer cores do not say whether a status came from the peer; their own texts give them away.
 _CLIENT_TEXTS = (
@@ -99,13 +99,13 @@ _HTTP_HINTS = {
     504: "the gateway got no answer from the service in time",
 }
 
+_NO_CHANNEL_HINT = "gRPC cannot use what this channel was told in options= or retry=; its message on standard error names the part"
+
 # The first text found in the details (or in grpc's debug text) decides. These are core's own, about connections;
 # in the words of a service they would mean something else.
 _CLIENT_HINTS = (
-    (
-        _NO_CHANNEL,
-        "gRPC cannot use what this channel was told: the text names the part of options= or retry=",
-    ),
+    ("Failed to create channel", _NO_CHANNEL_HINT),
+    ("Failed to create client channel", _NO_CHANNEL_HINT),
     (
         "Misformatted domain name",
         "the address holds a scheme: eas_grpc.Endpoint.parse() makes a target of it",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from eas_grpc.errors import CallFailure
+from eas_grpc.rpc._explain import explain
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._status import refusal
 
-__all__ = ["Refused", "RequestCheck", "iterator_failure", "message_size", "silence"]
+__all__ = ["Refused", "RequestCheck", "iterator_failure", "message_size", "silence", "unreadable"]
 
 
 class Refused(Exception):
@@ -88,6 +89,14 @@ def silence(limit: float | None, method: str) -> CallFailure:
         "the service is slow or the connection is silent: allow longer waits with"
         " stream_limits=StreamLimits(first_message=..., gap=...), or set timeout= on the call",
     )
+
+
+def unreadable(method: str) -> CallFailure:
+    """The failure of a call whose answer the stub cannot read, where grpc.aio hands out None as if all were well.
+
+    With the words of grpc's blocking calls.
+    """
+    return explain("INTERNAL", "Exception deserializing response!", method=method)
 
 
 def _not_serialized(request: Any, error: Exception, method: str) -> CallFailure:

@@ -76,7 +76,10 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         # A stream of requests cannot be sent twice: its iterator has been used up.
         self._tries_left = 0 if feed is not None or policy.tokens is None else 1
         self._renewing = threading.Lock()
-        self._inner: Any = start(metadata, timeout)
+        self._inner: Any = self._begin(metadata, timeout)
+
+    def _begin(self, metadata: Metadata | None, timeout: float | None) -> Any:
+        return self._start(metadata, timeout)
 
     def _renewed(self, failed: Any) -> bool:
         """Whether the call goes on in another try than `failed`, which is over.
@@ -95,7 +98,7 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
             if metadata is None:
                 return False
             self._metadata = metadata
-            self._inner = self._start(metadata, self._deadline.remaining(time.monotonic()))
+            self._inner = self._begin(metadata, self._deadline.remaining(time.monotonic()))
             return True
 
     def _settled(self) -> Any:
@@ -254,6 +257,11 @@ class StreamCall(_Call):
         self._limit = None if self._limits is None else self._limits.first_message
         self._watch = None if self._limits is None else GapWatch(weakref.WeakMethod(self.cancel))
 
+    def _begin(self, metadata: Metadata | None, timeout: float | None) -> Any:
+        inner = super()._begin(metadata, timeout)
+        _end_reads_with_the_call(inner)
+        return inner
+
     def __iter__(self) -> StreamCall:
         return self
 
@@ -289,3 +297,23 @@ class StreamCall(_Call):
         if failure is not None or self._watch is None or not self._watch.expired:
             return failure
         return silence(self._limit, self._method)
+
+
+def _end_reads_with_the_call(inner: Any) -> None:
+    """Ends what still waits for a message when the call has failed.
+
+    When the last attempt of a retried call fails, core (1.71 to 1.85) reports the status but keeps the read
+    that was under way, and with it the reader, for ever. Cancelling lets it go; the status stays as it is.
+    """
+    if not hasattr(inner, "_call"):
+        return
+    # Not the call itself: one that its caller has dropped must end.
+    this = weakref.ref(inner)
+
+    def over() -> None:
+        call = this()
+        if call is not None and call.code() is not grpc.StatusCode.OK:
+            call._call.cancel(grpc.StatusCode.CANCELLED.value[0], "the call is over")
+
+    if not inner.add_callback(over):
+        over()

@@ -5,6 +5,7 @@ grpc's blocking iterators wait without a limit; cancelling the call from another
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -76,7 +77,9 @@ class _Watcher:
                 late = self._pop()
             cancel = None if late is None else late.cancel()
             if cancel is not None:
-                cancel()
+                # One call that cannot be cancelled must not end the watch over all others.
+                with contextlib.suppress(Exception):
+                    cancel()
             del late, cancel
 
     def _until_next(self) -> float | None:

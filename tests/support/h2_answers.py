@@ -6,6 +6,7 @@ Each runs on a thread of its own with one thread per connection, and ends its co
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 import h2.config
 import h2.connection
-import h2.errors
 import h2.events
 
 Headers = Sequence[tuple[str, str]]
@@ -38,10 +38,8 @@ class Listener:
         self._threads[0].join(10)
         self._socket.close()
         for connection in self._open:
-            try:
+            with contextlib.suppress(OSError):  # its client was faster
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # its client was faster
         for thread in self._threads[1:]:
             thread.join(10)
 
@@ -61,11 +59,8 @@ class Listener:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                self.talk(connection)
-            except OSError:
-                pass  # the client went away
+        with connection, contextlib.suppress(OSError):  # the client went away
+            self.talk(connection)
 
 
 class Silent(Listener):
@@ -93,7 +88,8 @@ class Http1(Listener):
 class Http2(Listener):
     """Answers every request, once it has arrived as a whole, in real HTTP/2 without a gRPC server behind it.
 
-    `reset` ends the stream with that error code after the headers, `goaway` the connection instead of answering.
+    `reset` ends the stream with that error code after the headers; `goaway`, a code and a text, ends the
+    connection instead of answering. `answered` counts.
     """
 
     headers: Headers
@@ -101,12 +97,14 @@ class Http2(Listener):
     trailers: Headers = ()
     reset: int | None = None
     goaway: tuple[int, bytes] | None = None
+    answered: int = 0
 
     def talk(self, connection: socket.socket) -> None:
         peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         peer.initiate_connection()
         connection.sendall(peer.data_to_send())
-        while data := connection.recv(65536):
+        # After a GOAWAY h2 takes no more input, though its client may still have some under way.
+        while (data := connection.recv(65536)) and not self._said_goodbye(peer):
             for event in peer.receive_data(data):
                 if isinstance(event, h2.events.DataReceived):
                     peer.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -114,7 +112,12 @@ class Http2(Listener):
                     self._answer(peer, event.stream_id)
             connection.sendall(peer.data_to_send())
 
+    @staticmethod
+    def _said_goodbye(peer: h2.connection.H2Connection) -> bool:
+        return peer.state_machine.state is h2.connection.ConnectionState.CLOSED
+
     def _answer(self, peer: h2.connection.H2Connection, stream: int) -> None:
+        self.answered += 1
         if self.goaway is not None:
             code, why = self.goaway
             peer.close_connection(code, why, last_stream_id=0)
