@@ -75,6 +75,12 @@ class SyncClient(Client):
             self.channel = grpc.intercept_channel(self._owner, *eas_grpc.interceptors(**options))
         self.multicallable = getattr(self.channel, path.shape)(method(path.shape))
 
+    def run(self, *requests: bytes, **options: Any) -> list[bytes]:
+        """By the blocking call; `begin` makes a future of a call with one response."""
+        if self.path.many_responses:
+            return super().run(*requests, **options)
+        return [self.multicallable(iter(requests) if self.path.many_requests else requests[0], **options)]
+
     def begin_with(self, requests: Any, **options: Any) -> SyncHandle:
         if self.path.many_requests and not hasattr(requests, "__next__"):
             requests = iter(requests)
