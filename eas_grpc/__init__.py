@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from eas_grpc._version import __version__
 
 if TYPE_CHECKING:
-    from eas_grpc import aio, errors
+    from eas_grpc import aio, errors, serving
     from eas_grpc.endpoint import Endpoint
-    from eas_grpc.options import Keepalive, Profile, StreamLimits
+    from eas_grpc.errors import CallError, ConfigError
+    from eas_grpc.options import PROFILES, Keepalive, Profile, StreamLimits
     from eas_grpc.retry import RetryPolicy
     from eas_grpc.rpc import connect, interceptors
 
 __all__ = [
+    "PROFILES",
+    "CallError",
+    "ConfigError",
     "Endpoint",
     "Keepalive",
     "Profile",
@@ -28,9 +32,14 @@ __all__ = [
     "connect",
     "errors",
     "interceptors",
+    "serving",
 ]
 
+_MODULES = ("aio", "errors", "serving")
 _HOMES = {
+    "PROFILES": "eas_grpc.options",
+    "CallError": "eas_grpc.errors",
+    "ConfigError": "eas_grpc.errors",
     "Endpoint": "eas_grpc.endpoint",
     "Keepalive": "eas_grpc.options",
     "Profile": "eas_grpc.options",
@@ -44,7 +53,7 @@ _HOMES = {
 if not TYPE_CHECKING:  # a type checker would take any name for right
 
     def __getattr__(name: str) -> Any:
-        if name in {"aio", "errors"}:
+        if name in _MODULES:
             return importlib.import_module(f"eas_grpc.{name}")
         if name in _HOMES:
             return getattr(importlib.import_module(_HOMES[name]), name)

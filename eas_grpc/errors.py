@@ -15,6 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import grpc
 
 __all__ = [
     "CallError",
@@ -104,6 +108,14 @@ class CallError(EasError):
     def origin(self) -> Origin:
         """Who said so: the service, a gateway, or this side."""
         return self.failure.origin
+
+    if TYPE_CHECKING:
+        # A channel raises classes that are grpc's errors as well, and have grpc's methods.
+        def code(self) -> grpc.StatusCode: ...
+        def details(self) -> str: ...
+        def initial_metadata(self) -> Any: ...
+        def trailing_metadata(self) -> Any: ...
+        def debug_error_string(self) -> str: ...
 
     def __str__(self) -> str:
         """The failure, without metadata."""

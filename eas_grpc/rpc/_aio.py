@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -28,7 +28,7 @@ from eas_grpc.rpc._aio_calls import (
 from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
-from eas_grpc.rpc._status import AioRpcCallError
+from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, misuse
 
 __all__ = ["PolicyAioChannel"]
 
@@ -104,6 +104,9 @@ class PolicyAioChannel(grpc.aio.Channel):
         """Ends all calls, after at most `grace` seconds, and the connection."""
         await self.inner().close(grace)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a channel is not pickled: call eas_grpc.aio.connect() in the other process")
+
     async def __aenter__(self) -> PolicyAioChannel:
         return self
 
@@ -150,8 +153,14 @@ class _MultiCallable:
             self._sent = (sent, grpc.aio.Metadata(*(sent or ())))
         return self._sent[1]
 
+    def _begin(self, timeout: Any, metadata: Any) -> tuple[float | None, Metadata | None]:
+        try:
+            return self._policy.begin(self._shape, timeout, metadata)
+        except ConfigError as error:
+            raise AioMisuseError(misuse(error, self._method)) from None
+
     def _single(self, wrapper: Any, request: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        seconds, sent = self._begin(timeout, metadata)
         try:
             payload = self._check(request)
         except Refused as refused:
@@ -166,7 +175,7 @@ class _MultiCallable:
         return wrapper(self._policy, self._method, inner, sent, seconds, restart, None, limits)
 
     def _many(self, wrapper: Any, requests: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        seconds, sent = self._begin(timeout, metadata)
         feed = AioRequestFeed(requests, self._check, self._method)
         inner = self._target()(feed.iterator(), timeout=seconds, metadata=self._metadata(sent), **rest)
         limits = self._policy.limits(self._shape, timeout)

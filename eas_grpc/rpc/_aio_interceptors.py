@@ -22,7 +22,7 @@ from eas_grpc.rpc._aio_calls import (
 )
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
-from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, refusal
+from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, misuse
 
 __all__ = ["policy_interceptors"]
 
@@ -49,7 +49,7 @@ class _Interceptor:
         try:
             return given, *self._policy.begin(shape, given, details.metadata)
         except ConfigError as error:
-            raise AioMisuseError(refusal("INVALID_ARGUMENT", str(error), method, "")) from None
+            raise AioMisuseError(misuse(error, method)) from None
 
     async def _single(
         self, shape: CallShape, wrapper: Any, continuation: Any, details: Any, request: Any

@@ -227,6 +227,13 @@ _DEADLINE_HINT = (
     " a silent connection is noticed only after keepalive time + timeout"
 )
 
+_SHORTEST_SECRET = 8
+
+_NO_TOKEN_HINT = (  # noqa: S105
+    "no token was sent: pass token= to connect(), or set EAS_TOKEN or EAS_TOKEN_FILE; the token stands on the"
+    " service's details page"
+)
+
 
 def explain(
     status: str,
@@ -237,29 +244,32 @@ def explain(
     initial_metadata: tuple[tuple[str, str | bytes], ...] = (),
     trailing_metadata: tuple[tuple[str, str | bytes], ...] = (),
     secret: str = "",
+    token_sent: bool = True,
 ) -> CallFailure:
     """All that can be known of a failure. `secret` is masked wherever a server may have echoed it."""
-    text = masked(details or "", secret)
-    debug = masked(debug, secret)
+    text = details or ""
     match = _HTTP_STATUS.search(text)
     http_status = int(match[1]) if match else None
     origin = _origin(status, text, debug, http_status, answered=bool(trailing_metadata))
+    hint = _hint(status, text, debug, origin, http_status)
+    if status == "UNAUTHENTICATED" and not token_sent and origin is not Origin.CLIENT:
+        hint = _NO_TOKEN_HINT
     return CallFailure(
         status=status,
-        details=text,
+        details=masked(text, secret),
         origin=origin,
-        hint=_hint(status, text, debug, origin, http_status),
+        hint=hint,
         method=method,
         http_status=http_status,
         initial_metadata=_masked_pairs(initial_metadata, secret),
         trailing_metadata=_masked_pairs(trailing_metadata, secret),
-        debug=debug,
+        debug=masked(debug, secret),
     )
 
 
 def masked(text: str, secret: str) -> str:
-    """The text with every occurrence of `secret` replaced."""
-    return text.replace(secret, "***") if secret else text
+    """The text with every occurrence of `secret` replaced; what is too short to be one would garble the text."""
+    return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
 
 
 def _origin(status: str, text: str, debug: str, http_status: int | None, *, answered: bool) -> Origin:
@@ -302,9 +312,9 @@ def _first(hints: tuple[tuple[str, str], ...], text: str) -> str:
 def _masked_pairs(
     pairs: tuple[tuple[str, str | bytes], ...], secret: str
 ) -> tuple[tuple[str, str | bytes], ...]:
+    if len(secret) < _SHORTEST_SECRET:
+        return pairs
     return tuple(
         (key, masked(value, secret) if isinstance(value, str) else value.replace(secret.encode(), b"***"))
-        if secret
-        else (key, value)
         for key, value in pairs
     )

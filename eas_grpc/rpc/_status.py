@@ -18,8 +18,10 @@ __all__ = [
     "AioMisuseError",
     "AioRpcCallError",
     "RpcCallError",
+    "RpcMisuseError",
     "aio_error",
     "debug_text",
+    "misuse",
     "refusal",
     "sync_error",
 ]
@@ -134,8 +136,12 @@ class AioRpcCallError(CallError, grpc.aio.AioRpcError):
     __reduce__ = CallError.__reduce__
 
 
+class RpcMisuseError(ConfigError, RpcCallError):
+    """A ConfigError about one call: the `grpc.RpcError` too that callers expect from a call. Nothing was sent."""
+
+
 class AioMisuseError(ConfigError, AioRpcCallError):
-    """A ConfigError inside an asyncio interceptor, where older grpc.aio handles none but its own errors."""
+    """The same for asyncio."""
 
 
 def sync_error(error: grpc.RpcError, method: str, secret: str) -> RpcCallError:
@@ -146,6 +152,11 @@ def sync_error(error: grpc.RpcError, method: str, secret: str) -> RpcCallError:
 def aio_error(error: grpc.aio.AioRpcError, method: str, secret: str) -> AioRpcCallError:
     """Our error for one of grpc.aio's."""
     return error if isinstance(error, AioRpcCallError) else AioRpcCallError(_failure(error, method, secret))
+
+
+def misuse(error: ConfigError, method: str) -> CallFailure:
+    """The failure of a call that was not made because of how it was asked for."""
+    return refusal("INVALID_ARGUMENT", str(error), method, "")
 
 
 def refusal(status: str, details: str, method: str, hint: str) -> CallFailure:
@@ -174,6 +185,7 @@ def _failure(error: Any, method: str, secret: str) -> CallFailure:
         initial_metadata=_plain(error.initial_metadata()),
         trailing_metadata=_plain(error.trailing_metadata()),
         secret=secret,
+        token_sent=bool(secret),
     )
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
 from eas_grpc.calls import CallShape, Metadata
 from eas_grpc.deadline import UNSET, Deadline
+from eas_grpc.errors import ConfigError
+from eas_grpc.rpc._foreign import as_call
 from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._requests import Refused, RequestCheck
-from eas_grpc.rpc._status import RpcCallError, sync_error
+from eas_grpc.rpc._status import RpcCallError, RpcMisuseError, misuse, sync_error
 from eas_grpc.rpc._sync_calls import RequestFeed, StreamCall, UnaryCall
 
 __all__ = ["PolicyChannel"]
@@ -64,9 +66,13 @@ class PolicyChannel(grpc.Channel):
         return self._inner
 
     def started(self, call: Any) -> Any:
-        """Notes a stream or future that has just been started on this channel; returns it."""
+        """Notes a stream or future that has just been started on this channel; returns it as a call."""
+        call = as_call(call)
         gate.opened(self._own, call)
         return call
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a channel is not pickled: call eas_grpc.connect() in the other process")
 
     def unary_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and one response."""
@@ -141,6 +147,12 @@ class _MultiCallable:
             self._pid = os.getpid()
         return self._made
 
+    def _begin(self, timeout: Any, metadata: Any) -> tuple[float | None, Metadata | None]:
+        try:
+            return self._policy.begin(self._shape, timeout, metadata)
+        except ConfigError as error:
+            raise RpcMisuseError(misuse(error, self._method)) from None
+
     def _payload(self, request: Any) -> bytes:
         try:
             return self._check(request)
@@ -152,7 +164,7 @@ class _MultiCallable:
     ) -> Any:
         """Starts a stream or future through `start` and wraps it."""
         timeout, metadata, rest = said
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        seconds, sent = self._begin(timeout, metadata)
         payload = self._payload(request) if feed is None else iter(feed)
 
         def begin(metadata: Any, timeout: float | None) -> Any:
@@ -216,7 +228,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         rest = _NOTHING_MORE
         if more or named:
             timeout, metadata, rest = _said(timeout, metadata, more, named)
-        seconds, sent = self._policy.begin(self._shape, timeout, metadata)
+        seconds, sent = self._begin(timeout, metadata)
         payload = self._payload(request)
         started = time.monotonic()
         try:

@@ -19,6 +19,7 @@ from eas_grpc.deadline import Deadline
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
 from eas_grpc.rpc._explain import masked
+from eas_grpc.rpc._foreign import as_call
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._requests import iterator_failure, silence
 from eas_grpc.rpc._status import RpcCallError, debug_text, sync_error
@@ -258,7 +259,7 @@ class StreamCall(_Call):
         self._watch = None if self._limits is None else GapWatch(weakref.WeakMethod(self.cancel))
 
     def _begin(self, metadata: Metadata | None, timeout: float | None) -> Any:
-        inner = super()._begin(metadata, timeout)
+        inner = as_call(super()._begin(metadata, timeout))
         _end_reads_with_the_call(inner)
         return inner
 
@@ -313,7 +314,8 @@ def _end_reads_with_the_call(inner: Any) -> None:
     def over() -> None:
         call = this()
         if call is not None and call.code() is not grpc.StatusCode.OK:
-            call._call.cancel(grpc.StatusCode.CANCELLED.value[0], "the call is over")
+            # grpc has no other handle on it: `cancel()` does nothing once there is a status.
+            call._call.cancel(grpc.StatusCode.CANCELLED.value[0], "the call is over")  # noqa: SLF001
 
     if not inner.add_callback(over):
         over()

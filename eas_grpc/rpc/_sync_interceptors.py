@@ -8,9 +8,10 @@ import grpc
 
 from eas_grpc.calls import CallShape
 from eas_grpc.deadline import UNSET
+from eas_grpc.errors import ConfigError
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
-from eas_grpc.rpc._status import RpcCallError
+from eas_grpc.rpc._status import RpcCallError, RpcMisuseError, misuse
 from eas_grpc.rpc._sync_calls import RequestFeed, StreamCall, UnaryCall
 
 __all__ = ["PolicyInterceptor"]
@@ -82,7 +83,10 @@ class PolicyInterceptor(
         self, shape: CallShape, continuation: Any, details: Any, request: Any, feed: RequestFeed | None
     ) -> Any:
         given = UNSET if details.timeout is None else details.timeout
-        seconds, sent = self._policy.begin(shape, given, details.metadata)
+        try:
+            seconds, sent = self._policy.begin(shape, given, details.metadata)
+        except ConfigError as error:
+            raise RpcMisuseError(misuse(error, details.method)) from None
 
         def start(metadata: Any, timeout: float | None) -> Any:
             return continuation(_with(details, timeout, metadata), request)

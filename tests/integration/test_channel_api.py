@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -173,6 +174,56 @@ def test_somebody_elses_interceptor_below_the_policy_sees_token_and_deadline(ech
     with eas_grpc.connect(echo.address, token="t", interceptors=[Look()]) as channel:
         assert channel.unary_unary(ECHO["unary_unary"])(b"echo:x") == b"x"
     assert seen == [(5.0, ["authorization"])]
+
+
+class Generating(grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Hands on a stream as a generator, as OpenTelemetry's interceptor does."""
+
+    def intercept_unary_stream(self, continuation, client_call_details, request):
+        yield from continuation(client_call_details, request)
+
+    intercept_stream_stream = intercept_unary_stream
+
+
+@pytest.mark.parametrize("where", ["above", "below", "under our interceptors"])
+@pytest.mark.parametrize("shape", ["unary_stream", "stream_stream"])
+def test_an_interceptor_that_makes_a_generator_of_a_stream_is_fine(
+    where: str, shape: str, echo: EchoServer
+) -> None:
+    bare = grpc.insecure_channel(echo.address)
+    channel = {
+        "above": lambda: grpc.intercept_channel(eas_grpc.connect(echo.address, token="t"), Generating()),
+        "below": lambda: eas_grpc.connect(echo.address, token="t", interceptors=[Generating()]),
+        "under our interceptors": lambda: grpc.intercept_channel(
+            grpc.intercept_channel(bare, Generating()), *eas_grpc.interceptors(token="t")
+        ),
+    }[where]()
+    stub = getattr(channel, shape)(ECHO[shape])
+
+    def sent(request: bytes) -> Any:
+        return iter([request]) if shape == "stream_stream" else request
+
+    assert list(stub(sent(b"echo:x"))) == [b"x"]
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stub(sent(b"fail:NOT_FOUND:no")))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    channel.close()
+    bare.close()
+
+
+def test_a_mistake_in_one_call_is_also_the_rpc_error_that_callers_of_grpc_catch(
+    channel: grpc.Channel,
+) -> None:
+    with pytest.raises(grpc.RpcError, match="leaves no time") as caught:
+        channel.unary_unary(ECHO["unary_unary"])(b"echo:x", timeout=-0.5)
+    assert isinstance(caught.value, ConfigError)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_channel_that_is_pickled_says_what_to_do_instead(channel: grpc.Channel, echo: EchoServer) -> None:
+    for thing, door in ((channel, "eas_grpc.connect"), (aio.connect(echo.address), "eas_grpc.aio.connect")):
+        with pytest.raises(TypeError, match=door):
+            pickle.dumps(thing)
 
 
 def test_health_and_reflection_clients_take_it(demo: str) -> None:

@@ -83,7 +83,7 @@ def test_a_star_import_gives_exactly_the_listed_names():
 def test_each_name_of_the_package_is_the_one_of_its_home():
     for name, home in eas_grpc._HOMES.items():
         assert getattr(eas_grpc, name) is getattr(importlib.import_module(home), name)
-    assert set(eas_grpc._HOMES) == set(eas_grpc.__all__) - {"__version__", "aio", "errors"}
+    assert set(eas_grpc._HOMES) == set(eas_grpc.__all__) - {"__version__", "aio", "errors", "serving"}
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

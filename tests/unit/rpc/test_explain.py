@@ -228,3 +228,24 @@ def test_hints_are_one_line_in_the_house_style() -> None:
         assert hint[0].islower()
         assert not hint.endswith(".")
         assert len(hint) < 220
+
+
+REFUSED = "failed to connect to all addresses; last error: UNKNOWN: Connection refused"
+
+
+def test_a_token_of_a_few_letters_garbles_neither_text_nor_hint() -> None:
+    failure = explain("UNAVAILABLE", REFUSED, secret="to")
+    assert failure.details == REFUSED
+    assert "nothing listens" in failure.hint
+
+
+def test_what_a_token_happens_to_spell_does_not_change_the_hint() -> None:
+    failure = explain("UNAVAILABLE", REFUSED, secret="Connection refused")
+    assert "***" in failure.details
+    assert "nothing listens" in failure.hint
+
+
+def test_where_no_token_was_sent_the_hint_does_not_blame_one() -> None:
+    failure = explain("UNAUTHENTICATED", "no token", token_sent=False)
+    assert "no token was sent: pass token=" in failure.hint
+    assert "was refused" in explain("UNAUTHENTICATED", "no token").hint
