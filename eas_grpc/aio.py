@@ -15,7 +15,16 @@ from eas_grpc.options import Profile, StreamLimits, profile_named
 from eas_grpc.retry import RetryPolicy
 from eas_grpc.rpc._aio import PolicyAioChannel
 from eas_grpc.rpc._aio_interceptors import policy_interceptors
-from eas_grpc.rpc._connect import DEFAULT_DEADLINE, DEFAULT_MAX_RESPONSE, Plan, call_policy, plan
+from eas_grpc.rpc._connect import (
+    ASYNCIO_INTERCEPTORS,
+    BLOCKING_INTERCEPTORS,
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_RESPONSE,
+    Plan,
+    call_policy,
+    check_interceptors,
+    plan,
+)
 
 __all__ = ["connect", "interceptors"]
 
@@ -54,7 +63,10 @@ def connect(
         credentials=credentials,
         options=options,
     )
-    return PolicyAioChannel(lambda: _build(made, interceptors), made.policy, str(made.endpoint))
+    theirs = check_interceptors(
+        interceptors, ASYNCIO_INTERCEPTORS, BLOCKING_INTERCEPTORS, "a blocking interceptor"
+    )
+    return PolicyAioChannel(lambda: _build(made, theirs), made.policy, str(made.endpoint))
 
 
 def interceptors(

@@ -171,10 +171,11 @@ class _Fixed:
 class _File:
     """The token in a file, read again when the file has changed (one `stat` per call)."""
 
-    __slots__ = ("_path", "_seen", "_token")
+    __slots__ = ("_missing", "_path", "_seen", "_token")
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._missing = False
         try:
             self._seen = self._stamp()
             self._token = self._read()
@@ -185,13 +186,17 @@ class _File:
         try:
             stamp = self._stamp()
             if stamp != self._seen:
-                self._token = self._read()
+                # Noted first: what cannot be used is looked at again when it changes, not for every call.
                 self._seen = stamp
-        except (OSError, ConfigError) as error:
-            # Somebody is replacing the file just now: the old token is the better answer, and the next
-            # call looks again.
-            reason = error.strerror if isinstance(error, OSError) else error
-            _logger.warning("token file %s: keeping the last token: %s", self._path, reason)
+                self._token = self._read()
+            self._missing = False
+        except ConfigError as error:
+            _logger.warning("keeping the last token: %s", error)
+        except OSError as error:
+            # Somebody is replacing the file just now: the old token is the better answer.
+            if not self._missing:
+                _logger.warning("keeping the last token: token file %s: %s", self._path, error.strerror)
+            self._missing = True
         return self._token
 
     def _stamp(self) -> tuple[int, int, int]:
@@ -201,9 +206,12 @@ class _File:
     def _read(self) -> str:
         try:
             with open(self._path, encoding="utf-8") as file:  # noqa: PTH123
-                return check_token(file.read())
+                # However large the file is: this much is enough to tell that it is not a token.
+                return check_token(file.read(_LONGEST_TOKEN * 2))
         except UnicodeDecodeError:
             raise ConfigError(f"the token file {self._path} is not text") from None
+        except ConfigError as error:
+            raise ConfigError(f"token file {self._path}: {error}") from None
 
     def __repr__(self) -> str:
         return f"<token from file {self._path}>"
@@ -218,7 +226,10 @@ class _Callable:
         self._get = get
 
     def current(self) -> str:
-        return check_token(self._get())
+        token = self._get()
+        if not isinstance(token, str):
+            raise ConfigError(f"the token callable returned {type(token).__name__}, not str")
+        return check_token(token)
 
     def __repr__(self) -> str:
         return "<token from a callable>"

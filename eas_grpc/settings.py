@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eas_grpc.auth import Token
 
 __all__ = [
+    "ARGUMENT",
     "SavedProfile",
     "Settings",
     "default_profiles_path",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 _KEYS = ("endpoint", "token", "token_file")
-_ARGUMENT = "the argument"
+ARGUMENT = "the argument"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def resolve(
         saved, saved_origin = _pick(wanted, profiles, profile), f"profile {wanted!r}"
 
     if endpoint is not None:
-        found, origin = endpoint, _ARGUMENT
+        found, origin = endpoint, ARGUMENT
     elif (variable := _variable(environ, "EAS_ENDPOINT")) is not None:
         found, origin = variable, "EAS_ENDPOINT"
     elif saved.endpoint is not None:
@@ -189,7 +190,7 @@ def _token(
     argument: Token | None, environ: Mapping[str, str], saved: SavedProfile, saved_origin: str
 ) -> tuple[Token | None, str | None]:
     if argument is not None:
-        return argument, _ARGUMENT
+        return argument, ARGUMENT
     text, file = _variable(environ, "EAS_TOKEN"), _variable(environ, "EAS_TOKEN_FILE")
     if text is not None and file is not None:
         raise ConfigError("EAS_TOKEN and EAS_TOKEN_FILE are both set: unset one of them")
@@ -208,7 +209,7 @@ def _parse_endpoint(found: str | Endpoint, origin: str) -> Endpoint:
     try:
         return Endpoint.parse(found)
     except ConfigError as error:
-        if origin == _ARGUMENT:
+        if origin == ARGUMENT:
             raise
         raise ConfigError(f"{origin}: {error}") from None
 

@@ -12,7 +12,16 @@ from eas_grpc.deadline import UNSET, Unset
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.options import Profile, StreamLimits, profile_named
 from eas_grpc.retry import RetryPolicy
-from eas_grpc.rpc._connect import DEFAULT_DEADLINE, DEFAULT_MAX_RESPONSE, Plan, call_policy, plan
+from eas_grpc.rpc._connect import (
+    ASYNCIO_INTERCEPTORS,
+    BLOCKING_INTERCEPTORS,
+    DEFAULT_DEADLINE,
+    DEFAULT_MAX_RESPONSE,
+    Plan,
+    call_policy,
+    check_interceptors,
+    plan,
+)
 from eas_grpc.rpc._sync import PolicyChannel
 from eas_grpc.rpc._sync_interceptors import PolicyInterceptor
 
@@ -49,8 +58,10 @@ def connect(
     not apply where a call has a `timeout=` of its own.
     `max_request`, `max_response`: bytes of one message; None for no limit. By default 1 MB (gateway) and 64 MiB.
     `proxy`: whether `http_proxy` may be used; by default not for this machine and private networks.
-    `credentials`: for TLS other than the system's trust. `interceptors`: run below this policy, on the channel
-    itself. `options`: channel arguments for experts; unknown names and wrong types are refused.
+    `credentials`: for TLS other than the system's trust.
+    `interceptors`: run below this policy, where requests are bytes already; one that wants to see messages goes
+    around the channel: `grpc.intercept_channel(connect(...), yours)`.
+    `options`: channel arguments for experts; unknown names and wrong types are refused.
 
     Raises ConfigError for what cannot work. Calls raise CallError, which is a `grpc.RpcError` with `.hint`.
     """
@@ -68,7 +79,10 @@ def connect(
         credentials=credentials,
         options=options,
     )
-    return PolicyChannel(lambda more: _build(made, more), made.policy, str(made.endpoint), interceptors)
+    theirs = check_interceptors(
+        interceptors, BLOCKING_INTERCEPTORS, ASYNCIO_INTERCEPTORS, "an asyncio interceptor"
+    )
+    return PolicyChannel(lambda more: _build(made, more), made.policy, str(made.endpoint), theirs)
 
 
 def interceptors(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import grpc.aio
 
 from eas_grpc.auth import Token, TokenSource, hidden, token_source
 from eas_grpc.deadline import Unset
@@ -19,7 +20,7 @@ from eas_grpc.retry import RetryPolicy, service_config
 from eas_grpc.rpc._args import channel_args
 from eas_grpc.rpc._idempotent import idempotent_methods
 from eas_grpc.rpc._policy import CallPolicy
-from eas_grpc.settings import Settings, find_settings
+from eas_grpc.settings import ARGUMENT, Settings, find_settings
 
 __all__ = ["DEFAULT_DEADLINE", "DEFAULT_MAX_RESPONSE", "Plan", "call_policy", "plan"]
 
@@ -60,10 +61,14 @@ def plan(
     address = found.endpoint
     chosen = profile_named(profile)
     own = check_channel_options(options)
-    tokens = token_source(found.token)
+    tokens = _tokens(found)
     policy = call_policy(
         tokens, deadline=deadline, profile=chosen, stream_limits=stream_limits, max_request=max_request
     )
+    if proxy is not None and not isinstance(proxy, bool):
+        raise ConfigError(
+            "proxy must be True, False or None; a proxy's address belongs into the variable http_proxy"
+        )
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")
     args = channel_args(
@@ -81,12 +86,46 @@ def plan(
     return Plan(address, secure, args, policy)
 
 
+def _tokens(found: Settings) -> TokenSource | None:
+    """The source; a ConfigError says where the token came from, unless the caller passed it."""
+    try:
+        return token_source(found.token)
+    except ConfigError as error:
+        if found.token_origin is None or found.token_origin == ARGUMENT:
+            raise
+        raise ConfigError(f"{found.token_origin}: {error}") from None
+
+
 def _settings(endpoint: str | Endpoint | None, token: Token | None) -> Settings:
     try:
         return find_settings(endpoint=endpoint, token=token, environ=os.environ)
     except ConfigError as error:
         # Without the frames below: among their locals are the environment and a profiles file, tokens included.
         raise error.with_traceback(None) from None
+
+
+def check_interceptors(
+    given: object, kinds: tuple[type, ...], other: tuple[type, ...], other_name: str
+) -> list[Any]:
+    """The caller's interceptors as a list; a ConfigError where they are none, or of the other colour."""
+    if not isinstance(given, list | tuple):
+        raise ConfigError("interceptors must be a list of grpc's client interceptors: write [yours]")
+    for one in given:
+        if isinstance(one, kinds):
+            continue
+        if isinstance(one, other):
+            raise ConfigError(f"{type(one).__name__} is {other_name}: it does not fit this channel")
+        raise ConfigError(f"{type(one).__name__} is no client interceptor of grpc's: derive it from one")
+    return list(given)
+
+
+BLOCKING_INTERCEPTORS: tuple[type, ...] = (
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+)
+ASYNCIO_INTERCEPTORS: tuple[type, ...] = (grpc.aio.ClientInterceptor,)
 
 
 def call_policy(

@@ -229,7 +229,7 @@ _DEADLINE_HINT = (
 
 _SHORTEST_SECRET = 8
 
-_NO_TOKEN_HINT = (  # noqa: S105
+_UNSENT_HINT = (
     "no token was sent: pass token= to connect(), or set EAS_TOKEN or EAS_TOKEN_FILE; the token stands on the"
     " service's details page"
 )
@@ -253,7 +253,7 @@ def explain(
     origin = _origin(status, text, debug, http_status, answered=bool(trailing_metadata))
     hint = _hint(status, text, debug, origin, http_status)
     if status == "UNAUTHENTICATED" and not token_sent and origin is not Origin.CLIENT:
-        hint = _NO_TOKEN_HINT
+        hint = _UNSENT_HINT
     return CallFailure(
         status=status,
         details=masked(text, secret),

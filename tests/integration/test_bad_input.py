@@ -238,6 +238,49 @@ def test_a_mistake_gets_one_sentence_with_the_fix_and_nothing_is_sent(
     assert built == []
 
 
+class Blocking(grpc.UnaryUnaryClientInterceptor):
+    def intercept_unary_unary(self, continuation, client_call_details, request):
+        return continuation(client_call_details, request)
+
+
+class Asyncio(grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation, client_call_details, request):
+        return await continuation(client_call_details, request)
+
+
+@pytest.mark.parametrize(
+    ("door", "wrong", "fix"),
+    [
+        ("connect", 5, "write [yours]"),
+        ("connect", Blocking(), "write [yours]"),
+        ("connect", [Asyncio()], "an asyncio interceptor"),
+        ("connect", ["x"], "derive it from one"),
+        ("aio.connect", 5, "write [yours]"),
+        ("aio.connect", [Blocking()], "a blocking interceptor"),
+    ],
+)
+def test_interceptors_of_the_wrong_kind_are_refused_at_once(door: str, wrong: object, fix: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fix)):
+        DOORS[door]("localhost:1", interceptors=wrong)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_token_that_nobody_passed_is_named_by_where_it_came_from(
+    door: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("EAS_TOKEN", "two words")
+    with pytest.raises(ConfigError, match=r"^EAS_TOKEN: the token holds"):
+        DOORS[door]("localhost:1")
+    monkeypatch.delenv("EAS_TOKEN")
+    empty = tmp_path / "token"
+    empty.write_text("")
+    monkeypatch.setenv("EAS_TOKEN_FILE", str(empty))
+    with pytest.raises(ConfigError, match=r"token file .*token: the token is empty"):
+        DOORS[door]("localhost:1")
+    with pytest.raises(ConfigError, match="proxy must be True, False or None"):
+        DOORS[door]("localhost:1", token="t", proxy="no")
+
+
 @pytest.mark.parametrize("door", [eas_grpc.interceptors, aio.interceptors])
 @pytest.mark.parametrize(
     ("wrong", "fix"),
