@@ -66,7 +66,9 @@ def connect(
     theirs = check_interceptors(
         interceptors, ASYNCIO_INTERCEPTORS, BLOCKING_INTERCEPTORS, "a blocking interceptor"
     )
-    return PolicyAioChannel(lambda: _build(made, theirs), made.policy, str(made.endpoint))
+    return PolicyAioChannel(
+        lambda: _build(made, theirs), made.policy, str(made.endpoint), intercepted=bool(theirs)
+    )
 
 
 def interceptors(

@@ -17,6 +17,8 @@ __all__ = ["CallShape", "Metadata", "check_metadata", "has_key"]
 Metadata = tuple[tuple[str, "str | bytes"], ...]
 
 _KEY = re.compile(r"[0-9a-z_.-]+\Z")
+# grpc.aio turns `compression=` into this key before interceptors see a call.
+_ASKS_FOR_COMPRESSION = "grpc-internal-encoding-request"
 _TEXT_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
 
@@ -65,7 +67,7 @@ def _checked(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:
         if _KEY.match(key.lower()):
             raise ConfigError(f"metadata key {key!r} must be lower case: write {key.lower()!r}")
         raise ConfigError(f"metadata key {key!r} may hold only a-z, 0-9, '_', '-' and '.'")
-    if key.startswith("grpc-"):
+    if key.startswith("grpc-") and key != _ASKS_FOR_COMPRESSION:
         raise ConfigError(f"metadata key {key!r} is reserved for gRPC itself: choose a name without 'grpc-'")
     if key.endswith("-bin"):
         if not isinstance(value, bytes):

@@ -36,7 +36,11 @@ __all__ = ["PolicyAioChannel"]
 class PolicyAioChannel(grpc.aio.Channel):
     """A channel with a policy. `build` makes grpc's own channel, once per process and event loop."""
 
-    def __init__(self, build: Callable[[], grpc.aio.Channel], policy: CallPolicy, described: str) -> None:
+    def __init__(
+        self, build: Callable[[], grpc.aio.Channel], policy: CallPolicy, described: str, *, intercepted: bool
+    ) -> None:
+        # grpc.aio hands its metadata object to interceptors, which may add to it: then no two calls share one.
+        self.intercepted = intercepted
         self._build = build
         self._policy = policy
         self._described = described
@@ -149,7 +153,7 @@ class _MultiCallable:
 
     def _metadata(self, sent: Metadata | None) -> Any:
         """What was decided to send, as grpc.aio's own type, which saves it a conversion per call."""
-        if sent is not self._sent[0]:
+        if sent is not self._sent[0] or self._channel.intercepted:
             self._sent = (sent, grpc.aio.Metadata(*(sent or ())))
         return self._sent[1]
 

@@ -187,7 +187,8 @@ class _Call(grpc.aio.Call):
         return remaining
 
     def cancel(self) -> bool:
-        """Ends the call on this side."""
+        """Ends the call on this side, a second try included."""
+        self._restart = None
         return bool(self._inner.cancel())
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
@@ -305,6 +306,11 @@ class _ManyRequests(_Call):
             await self._inner.write(payload)
         except grpc.aio.AioRpcError as error:
             raise self._error(error) from None
+
+    @property
+    def _done_writing_flag(self) -> bool:
+        """What grpc.aio's own wrapper around an intercepted call asks before it writes."""
+        return bool(self._inner._done_writing_flag)  # noqa: SLF001
 
     async def done_writing(self) -> None:
         """Says that no request follows."""

@@ -50,7 +50,11 @@ class Gate:
         self._inside: list[None] = []
         self._closed = False
         self._reopened = threading.Event()
-        self._forking = threading.Lock()
+        # Reentrant: a signal's handler may fork while this thread is about to.
+        self._forking = threading.RLock()
+        self._depth = 0
+        # For channels that are built anew in a child, by whichever thread needs one first.
+        self.renewing = threading.Lock()
         self._counting = threading.Lock()
         self._open: Counter[Any] = Counter()
         self._usual_interval: float | None = None
@@ -67,7 +71,9 @@ class Gate:
 
     def leave(self) -> None:
         """To be called after it."""
-        self._inside.pop()
+        # Empty in a child that was forked off inside the call.
+        if self._inside:
+            self._inside.pop()
 
     def opened(self, channel: Any, call: Any) -> None:
         """Notes a stream or future of grpc's own `channel`, until it is over."""
@@ -86,6 +92,9 @@ class Gate:
     def before(self) -> None:
         """Empties core of our threads."""
         self._forking.acquire()
+        self._depth += 1
+        if self._depth > 1:
+            return
         self._aio_runs = any(_AIO_THREAD in thread.name for thread in threading.enumerate())
         self._reopened.clear()
         self._closed = True
@@ -108,6 +117,10 @@ class Gate:
 
     def after_in_parent(self) -> None:
         """Opens the gate again."""
+        self._depth -= 1
+        if self._depth:
+            self._forking.release()
+            return
         if self._usual_interval is not None:
             sys.setswitchinterval(self._usual_interval)
             self._usual_interval = None

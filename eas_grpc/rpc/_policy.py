@@ -68,7 +68,12 @@ class CallPolicy:
         # A pair of ours stands first and is masked; anything else was the caller's.
         if self.tokens is None or not sent or not isinstance(sent[0][1], Masked):
             return None
-        fresh = self._authorization(self.tokens.current())
+        try:
+            fresh = self._authorization(self.tokens.current())
+        except Exception as error:
+            # The service's refusal is the better answer, and callbacks that wait for it must be called.
+            _logger.warning("no second try: the token source failed with %s", type(error).__name__)
+            return None
         return None if sent[0] == fresh[0] else fresh + sent[1:]
 
     def oversize(self, size: int, method: str) -> CallFailure | None:

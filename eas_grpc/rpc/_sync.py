@@ -46,14 +46,15 @@ class PolicyChannel(grpc.Channel):
         self._policy = policy
         self._described = described
         self._interceptors = interceptors
-        self._open([])
+        self._renew([])
 
-    def _open(self, more_args: list[tuple[str, Any]]) -> None:
-        self._pid = os.getpid()
+    def _renew(self, more_args: list[tuple[str, Any]]) -> None:
         self._own = self._build(more_args)
         self._inner = (
             grpc.intercept_channel(self._own, *self._interceptors) if self._interceptors else self._own
         )
+        # Last: another thread that sees this process's number must find this process's channel.
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<eas_grpc channel to {self._described}>"
@@ -61,8 +62,10 @@ class PolicyChannel(grpc.Channel):
     def inner(self) -> grpc.Channel:
         """The channel of this process below the policy, with the caller's interceptors."""
         if self._pid != os.getpid():
-            _inherited.extend((self._own, self._inner))
-            self._open([("eas_grpc.pid", os.getpid())])
+            with gate.renewing:
+                if self._pid != os.getpid():
+                    _inherited.extend((self._own, self._inner))
+                    self._renew([("eas_grpc.pid", os.getpid())])
         return self._inner
 
     def started(self, call: Any) -> Any:
@@ -187,6 +190,8 @@ def _said(timeout: Any, metadata: Any, more: tuple[Any, ...], named: dict[str, A
     `grpc.intercept_channel` spells everything out for every call, None where its caller said nothing. Taken at
     its word, adding somebody's interceptor would silently remove the deadline.
     """
+    if len(more) > len(_EXPERT):
+        raise TypeError(f"a call takes at most {3 + len(_EXPERT)} arguments, not {3 + len(more)}")
     given = dict(zip(_EXPERT, more, strict=False)) | named
     if timeout is None and len(given) == len(_EXPERT):
         timeout = UNSET

@@ -163,7 +163,8 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         return bool(self._inner.add_callback(callback))
 
     def cancel(self) -> bool:
-        """Ends the call on this side."""
+        """Ends the call on this side, a second try included."""
+        self._tries_left = 0
         return bool(self._inner.cancel())
 
     def cancelled(self) -> bool:

@@ -60,8 +60,9 @@ class _Watcher:
     def add(self, watch: GapWatch) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="eas-grpc-gaps", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="eas-grpc-gaps", daemon=True)
+                thread.start()
+                self._thread = thread
             self._push(watch)
             self._lock.notify()
 

@@ -97,6 +97,30 @@ def test_a_future_that_is_tried_again_is_done_and_calls_back_only_then(echo: Ech
         assert (call.done(), call.running(), call.result()) == (True, False, b"welcome")
 
 
+@pytest.mark.parametrize("way", ["call", "future"])
+def test_a_token_source_that_fails_at_the_second_try_leaves_the_services_answer(
+    way: str, echo: EchoServer
+) -> None:
+    answers = iter(["old"])
+    told = threading.Event()
+    with eas_grpc.connect(echo.address, token=lambda: next(answers)) as channel:
+        stub = channel.unary_unary(ECHO["unary_unary"])
+        with pytest.raises(CallError) as caught:
+            if way == "call":
+                stub(b"need:new")
+            else:
+                call = stub.future(b"need:new")
+                call.add_done_callback(lambda _: told.set())
+                assert told.wait(5)
+                call.result()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_call_takes_no_more_arguments_than_grpcs(channel: grpc.Channel) -> None:
+    with pytest.raises(TypeError, match="at most 6"):
+        channel.unary_unary(ECHO["unary_unary"])(b"echo:x", 2, None, None, True, None, 7)
+
+
 def test_a_future_waits_no_longer_than_it_is_told_to(channel: grpc.Channel) -> None:
     call = channel.unary_unary(ECHO["unary_unary"]).future(b"hold:")
     with pytest.raises(grpc.FutureTimeoutError):
@@ -288,6 +312,35 @@ async def test_a_written_request_that_is_too_large_is_refused_and_the_call_goes_
         await call.write(b"echo:a")
         await call.done_writing()
         assert await call == b"a"
+
+
+@pytest.mark.parametrize("shape", ["stream_unary", "stream_stream"])
+async def test_writing_and_compression_work_through_the_interceptors_too(
+    shape: str, echo: EchoServer
+) -> None:
+    async with grpc.aio.insecure_channel(echo.address, interceptors=aio.interceptors(token="t")) as channel:
+        call = getattr(channel, shape)(ECHO[shape])(compression=grpc.Compression.Gzip)
+        await call.write(b"echo:a")
+        await call.done_writing()
+        answer = [message async for message in call] if shape == "stream_stream" else [await call]
+    assert answer == [b"a"]
+    assert echo.last.values("authorization") == ["Bearer t"]
+
+
+async def test_what_an_interceptor_adds_to_one_call_is_not_in_the_next(echo: EchoServer) -> None:
+    class Tag(grpc.aio.UnaryUnaryClientInterceptor):
+        number = 0
+
+        async def intercept_unary_unary(self, continuation, client_call_details, request):
+            self.number += 1
+            client_call_details.metadata.add("x-user", f"user{self.number}")
+            return await continuation(client_call_details, request)
+
+    async with aio.connect(echo.address, token="t", interceptors=[Tag()]) as channel:
+        stub = channel.unary_unary(ECHO["unary_unary"])
+        for _ in range(3):
+            await stub(b"echo:x")
+    assert [call.values("x-user") for call in echo.calls] == [["user1"], ["user2"], ["user3"]]
 
 
 async def test_cancelling_the_task_that_awaits_ends_the_call_on_the_server(echo: EchoServer) -> None:
