@@ -18,6 +18,12 @@ from concurrent import futures
 
 import grpc
 
+# Clients whose times are compressed may ping as often as they like.
+PINGS_ALLOWED = [
+    ("grpc.http2.min_ping_interval_without_data_ms", 100),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
 
 def unary_stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
     ended = threading.Event()
@@ -42,6 +48,12 @@ def peer(request: bytes, context: grpc.ServicerContext) -> bytes:
 
 def unary_unary(request: bytes, context: grpc.ServicerContext) -> bytes:
     return b"".join(unary_stream(request, context))
+
+
+HANDLERS = {
+    "unary_unary": grpc.unary_unary_rpc_method_handler(unary_unary),
+    "unary_stream": grpc.unary_stream_rpc_method_handler(unary_stream),
+}
 
 
 def main() -> None:

@@ -28,10 +28,22 @@ class Link:
         self.bytes_down = 0
         # Set when the client closed its side.
         self.given_up = threading.Event()
+        self._passed = threading.Condition()
 
     @property
     def silent(self) -> bool:
         return self.silent_up or self.silent_down
+
+    def count_up(self, size: int) -> None:
+        with self._passed:
+            self.bytes_up += size
+            self._passed.notify_all()
+
+    def await_up(self, size: int, timeout: float) -> bool:
+        """Whether the client sends `size` more bytes in time; waits for them."""
+        with self._passed:
+            wanted = self.bytes_up + size
+            return self._passed.wait_for(lambda: self.bytes_up >= wanted, timeout)
 
     def close(self) -> None:
         for writer in (self.client, self.server):
@@ -114,7 +126,7 @@ class Relay:
     async def _up(self, link: Link, reader: asyncio.StreamReader) -> None:
         while data := await _read(reader):
             if not link.silent_up:
-                link.bytes_up += len(data)
+                link.count_up(len(data))
                 link.server.write(data)
         link.given_up.set()
         # A link that is silent does not pass on that its client went away.
