@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -20,6 +21,9 @@ from server_demo.tensor_service import AsyncTensorService, TensorService
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 50080
 DEFAULT_TOKEN = "demo-token"  # noqa: S105
+
+# A gateway sends the calls of all callers over few connections, so one connection may hold most workers.
+BEHIND_GATEWAY = serving.ServerOptions(max_workers=64, max_concurrent_streams=48)
 
 
 def build(
@@ -66,7 +70,10 @@ def serve(
     Prints `ready on host:port`, or calls `ready` with `host:port` instead. Raises ConfigError for an address
     beyond this machine without `public`, and for a port that cannot be had.
     """
-    check_host(host, public=public)
+    # What is wrong with the text of an argument comes before what the place would mean.
+    build(host, port, token, options=options)
+    _check_name(host)
+    check_host(host, public=public, token=token)
     common: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -99,12 +106,16 @@ def descriptors() -> DescriptorPool:
     return pool
 
 
-def check_host(host: str, *, public: bool) -> None:
+def check_host(host: str, *, public: bool, token: str | None = DEFAULT_TOKEN) -> None:
     """Raises ConfigError for a host that others can reach, unless that is wanted."""
     if public or _is_loopback(host):
         return
+    risk = {
+        DEFAULT_TOKEN: ", and this demo has a well-known token",
+        None: ", and this demo asks for no token",
+    }
     raise ConfigError(
-        f"{host!r} can be reached from other machines, and this is a demo with a well-known token:"
+        f"{host!r} can be reached from other machines{risk.get(token, '')}:"
         " listen on 127.0.0.1, or pass --public if you mean it"
     )
 
@@ -126,12 +137,31 @@ def parse(args: Sequence[str]) -> dict[str, Any]:
     )
     parser.add_argument("--public", action="store_true", help="allow an address that others can reach")
     parser.add_argument("--asyncio", dest="use_asyncio", action="store_true", help="serve on grpc.aio")
+    parser.add_argument(
+        "--behind-gateway",
+        dest="options",
+        action="store_const",
+        const=BEHIND_GATEWAY,
+        default=argparse.SUPPRESS,
+        help="let one connection carry the calls of many callers",
+    )
     return vars(parser.parse_args(args))
 
 
 def _with_token(options: serving.ServerOptions | None, token: str | None) -> serving.ServerOptions:
     base = serving.ServerOptions() if options is None else options
     return base if token is None else replace(base, tokens=(*base.tokens, token))
+
+
+def _check_name(host: str) -> None:
+    try:
+        socket.getaddrinfo(host.strip("[]"), None)
+    except socket.gaierror as error:
+        unknown = error.errno == socket.EAI_NONAME
+        reason = "that name does not exist" if unknown else f"that name cannot be resolved ({error.strerror})"
+        raise ConfigError(
+            f"cannot listen on {host!r}: {reason}; write an address such as 127.0.0.1"
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

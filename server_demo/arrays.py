@@ -44,26 +44,30 @@ def to_array(tensor: Tensor) -> Array:
     """The array, read-only, on the message's own bytes; BadTensor when dtype, shape and length disagree."""
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
-        raise BadTensor(f"tensor {tensor.name!r} has dtype {tensor.dtype}: use one of {_known_dtypes()}")
+        raise BadTensor(
+            f"tensor {tensor.name[:100]!r} has dtype {tensor.dtype}: use one of {_known_dtypes()}"
+        )
+    if len(tensor.shape) > _MOST_DIMENSIONS:
+        raise BadTensor(
+            f"tensor {tensor.name[:100]!r} has {len(tensor.shape)} dimensions: at most {_MOST_DIMENSIONS}"
+        )
     shape = tuple(tensor.shape)
     if any(size < 0 for size in shape):
-        raise BadTensor(f"tensor {tensor.name!r} has shape {list(shape)}: no dimension may be negative")
-    if len(shape) > _MOST_DIMENSIONS:
-        raise BadTensor(f"tensor {tensor.name!r} has {len(shape)} dimensions: at most {_MOST_DIMENSIONS}")
+        raise BadTensor(f"tensor {tensor.name[:100]!r} has shape {list(shape)}: no dimension may be negative")
     needed = math.prod(shape) * dtype.itemsize
     if len(tensor.data) != needed:
         raise BadTensor(
-            f"tensor {tensor.name!r} has {len(tensor.data)} bytes of data, but {dtype.name} of shape"
+            f"tensor {tensor.name[:100]!r} has {len(tensor.data)} bytes of data, but {dtype.name} of shape"
             f" {list(shape)} needs {needed}"
         )
     array = np.frombuffer(tensor.data, dtype)
     if dtype.kind == "b" and bool((array.view(np.uint8) > 1).any()):
-        raise BadTensor(f"tensor {tensor.name!r} is of bool and holds a byte other than 0 and 1")
+        raise BadTensor(f"tensor {tensor.name[:100]!r} is of bool and holds a byte other than 0 and 1")
     try:
         return array.reshape(shape)
     except ValueError:
         # An empty tensor may claim dimensions that no array can have.
-        raise BadTensor(f"tensor {tensor.name!r} has shape {list(shape)}, which is too large") from None
+        raise BadTensor(f"tensor {tensor.name[:100]!r} has shape {list(shape)}, which is too large") from None
 
 
 def to_tensor(name: str, array: Array) -> Tensor:

@@ -26,14 +26,14 @@ def run(model: str, inputs: Mapping[str, Array], wanted: Sequence[str] = ()) -> 
     the probability of each digit. Raises UnknownModel and BadInput.
     """
     if model not in _MODELS:
-        raise UnknownModel(f"there is no model {model!r}; this server has {', '.join(sorted(_MODELS))}")
+        raise UnknownModel(f"there is no model {model[:100]!r}; this server has {', '.join(sorted(_MODELS))}")
     outputs = _MODELS[model](inputs)
     if not wanted:
         return outputs
     for name in wanted:
         if name not in outputs:
             raise BadInput(
-                f"model {model!r} has no output {name!r} for these inputs; it gives {_names(outputs)}"
+                f"model {model[:100]!r} has no output {name[:100]!r} for these inputs; it gives {_names(outputs)}"
             )
     return {name: outputs[name] for name in wanted}
 

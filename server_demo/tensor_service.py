@@ -27,7 +27,7 @@ def answer(request: PredictRequest) -> PredictResponse:
     inputs: dict[str, Array] = {}
     for tensor in request.inputs:
         if tensor.name in inputs:
-            raise models.BadInput(f"two inputs are called {tensor.name!r}")
+            raise models.BadInput(f"two inputs are called {tensor.name[:100]!r}")
         inputs[tensor.name] = to_array(tensor)
     outputs = models.run(request.model, inputs, request.outputs)
     return PredictResponse(

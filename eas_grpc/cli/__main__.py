@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ def exit_code(error: EasError) -> int:
 
 def main() -> None:
     """Entry point of `eas-grpc`."""
+    # Before grpc is loaded, which reads it then: our errors say what its core would print about a handshake.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.showwarning = _show_warning
     cli(prog_name="eas-grpc")
 

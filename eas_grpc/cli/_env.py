@@ -11,6 +11,7 @@ __all__ = ["env", "report"]
 
 _PACKAGES = ("eas-grpc", "grpcio", "protobuf", "numpy", "grpcio-health-checking", "grpcio-reflection")
 _PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy", "NO_PROXY")
+_TOKENS = ("EAS_TOKEN", "EAS_TOKEN_FILE")
 _SETTINGS = ("EAS_ENDPOINT", "EAS_TOKEN", "EAS_TOKEN_FILE", "EAS_PROFILE")
 
 # Packages that are seen beside this one and what they do to the environment (metadata of their releases).
@@ -44,7 +45,7 @@ def report(environ: Any) -> dict[str, dict[str, str]]:
     import platform
 
     settings = {name: _shown(name, environ.get(name)) for name in _SETTINGS}
-    settings["profile file"] = _profile_file(environ)
+    settings |= _profile_file(environ) | _resolved(environ)
     found = {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "settings": settings,
@@ -53,18 +54,42 @@ def report(environ: Any) -> dict[str, dict[str, str]]:
     }
     if environ.get("NO_PROXY") and not environ.get("no_proxy"):
         found["conflicts"]["NO_PROXY"] = "grpc reads only the lower-case no_proxy: set that one too"
+    if all(environ.get(name, "").strip() for name in _TOKENS):
+        found["conflicts"][" and ".join(_TOKENS)] = "both are set: unset one of them"
     return found
 
 
-def _profile_file(environ: Any) -> str:
+def _profile_file(environ: Any) -> dict[str, str]:
     from eas_grpc.errors import ConfigError
-    from eas_grpc.settings import default_profiles_path
+    from eas_grpc.settings import default_profiles_path, load_profiles
 
     try:
         path = default_profiles_path(environ)
     except ConfigError as error:
-        return str(error)
-    return f"{path} ({'found' if path.is_file() else 'none'})"
+        return {"profile file": str(error)}
+    if not path.is_file():
+        return {"profile file": f"{path} (none)"}
+    try:
+        names = ", ".join(load_profiles(path, home=environ.get("HOME"))) or "none"
+    except ConfigError as error:
+        names = str(error)
+    return {"profile file": f"{path} (found)", "profiles": names}
+
+
+def _resolved(environ: Any) -> dict[str, str]:
+    """What a program that passes nothing would dial, or the error that it would get."""
+    from eas_grpc.errors import ConfigError
+    from eas_grpc.settings import find_settings
+
+    try:
+        found = find_settings(environ=environ)
+    except ConfigError as error:
+        return {"resolved endpoint": str(error)}
+    token = "none" if found.token_origin is None else f"*** (from {found.token_origin})"
+    return {
+        "resolved endpoint": f"{found.endpoint} (from {found.endpoint_origin})",
+        "resolved token": token,
+    }
 
 
 def _version(name: str) -> str:
@@ -79,7 +104,20 @@ def _version(name: str) -> str:
 def _shown(name: str, value: str | None) -> str:
     if not value:
         return "not set"
-    return "set (***)" if name == "EAS_TOKEN" else _without_user(value)
+    if name == "EAS_TOKEN":
+        return "set (***)"
+    if name == "EAS_TOKEN_FILE":
+        return value if _is_file(value) else f"{value} (does not exist)"
+    return _without_user(value)
+
+
+def _is_file(name: str) -> bool:
+    from pathlib import Path
+
+    try:
+        return Path(name).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _without_user(url: str) -> str:

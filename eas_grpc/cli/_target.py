@@ -20,12 +20,17 @@ LOCAL_ENDPOINT = "127.0.0.1:50080"
 LOCAL_TOKEN = "demo-token"  # noqa: S105  (no secret: it is printed in the README)
 
 _ENDPOINT_VARIABLES = ("EAS_ENDPOINT", "EAS_PROFILE")
+_TOKEN_VARIABLES = ("EAS_TOKEN", "EAS_TOKEN_FILE")
 
 _NOT_LOCAL = (
     f"no endpoint was given, so {LOCAL_ENDPOINT} was tried: start `eas-grpc serve` there, or name a service with"
     " --endpoint, --profile or EAS_ENDPOINT"
 )
 _NO_TOKEN = "no token was given: pass --token-file or --token, or set EAS_TOKEN"  # noqa: S105
+_ENVIRONMENT_TOKEN = (
+    f"no endpoint was given, so the token of {{}} went to {LOCAL_ENDPOINT}: name its service with --endpoint or"
+    f" EAS_ENDPOINT, or pass --token {LOCAL_TOKEN} for `eas-grpc serve`"
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?\Z")
@@ -86,8 +91,8 @@ def open_channel(
         raise ConfigError("--token and --token-file say two things: leave one of them out")
     given = token if token_file is None else Path(token_file)
     named = endpoint is not None or profile is not None
-    local = not named and not any(os.environ.get(name, "").strip() for name in _ENDPOINT_VARIABLES)
-    if local and given is None:
+    local = not named and not _any_set(_ENDPOINT_VARIABLES)
+    if local and given is None and not _any_set(_TOKEN_VARIABLES):
         # The demo token goes to the demo server only.
         given = LOCAL_TOKEN
     found = find_settings(
@@ -102,4 +107,11 @@ def open_channel(
             raise CallError(failure.with_hint(_NOT_LOCAL)) from error
         if found.token is None and failure.status == "UNAUTHENTICATED":
             raise CallError(failure.with_hint(_NO_TOKEN)) from error
+        if local and found.token_origin in _TOKEN_VARIABLES and failure.status == "UNAUTHENTICATED":
+            raise CallError(failure.with_hint(_ENVIRONMENT_TOKEN.format(found.token_origin))) from error
         raise
+
+
+def _any_set(names: tuple[str, ...]) -> bool:
+    """Whether the environment has one of them; an empty variable counts as unset."""
+    return any(os.environ.get(name, "").strip() for name in names)

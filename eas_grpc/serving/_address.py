@@ -12,6 +12,10 @@ import socket
 from eas_grpc.errors import ConfigError
 
 _FATAL = (errno.EADDRINUSE, errno.EACCES)
+# EAI_NODATA is not in every system's header.
+_NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+
+_ADDRESSES = "write '127.0.0.1' for this machine alone, '0.0.0.0' for everybody"
 
 
 def address(host: str, port: int) -> str:
@@ -28,7 +32,7 @@ def address(host: str, port: int) -> str:
 def bare_host(host: str) -> str:
     """The host without brackets; a ConfigError when it is not a host alone."""
     if not isinstance(host, str) or not host.strip():
-        raise ConfigError("host is empty: write '127.0.0.1' for this machine alone, '0.0.0.0' for everybody")
+        raise ConfigError(f"host is empty: {_ADDRESSES}")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if "/" in bare or bare != bare.strip():
         raise ConfigError(f"host={host!r} must be a name or an address alone, without scheme or path")
@@ -38,7 +42,7 @@ def bare_host(host: str) -> str:
 
 
 def why_not_bound(host: str, port: int) -> str | None:
-    """Why nothing can listen there, in the operating system's words; None when it looks free.
+    """Why nothing can listen there and what to do; None when it looks free.
 
     gRPC itself says only that it failed. Asking first also finds a port taken on one of several addresses
     of a name, which gRPC would accept and half of the callers would miss.
@@ -46,7 +50,9 @@ def why_not_bound(host: str, port: int) -> str | None:
     try:
         places = socket.getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return f"the host cannot be resolved ({error.strerror})"
+        if error.errno in _NO_SUCH_NAME:
+            return f"that name does not exist; {_ADDRESSES}"
+        return f"the name cannot be resolved ({error.strerror}); {_ADDRESSES}"
     refusals: list[OSError] = []
     for family, kind, protocol, _, place in places:
         try:
@@ -65,14 +71,14 @@ def why_not_bound(host: str, port: int) -> str | None:
 
 def refusal(host: str, port: int, reason: str) -> ConfigError:
     """The error for a place where the server cannot listen."""
-    return ConfigError(
-        f"cannot listen on {address(host, port)}: {reason}; choose another port, or 0 for any free one"
-    )
+    return ConfigError(f"cannot listen on {address(host, port)}: {reason}")
 
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another program listens there already"
+        return "another program listens there already; choose another port, or 0 for any free one"
     if error.errno == errno.EACCES:
-        return "this user may not use that port"
+        return "this user may not use that port; choose one from 1024 up, or 0 for any free one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"this machine does not have that address; {_ADDRESSES}"
     return (os.strerror(error.errno) if error.errno else str(error)).lower()

@@ -16,7 +16,7 @@ from eas_grpc.serving._intercept_aio import AsyncInterceptor, check_coroutine
 from eas_grpc.serving._reflection import add_reflection
 from eas_grpc.serving._registry import collect
 from eas_grpc.serving._server import NOT_STARTED
-from eas_grpc.serving.options import ServerOptions, channel_args
+from eas_grpc.serving.options import ServerOptions, channel_args, checked_options
 
 
 class AsyncServer:
@@ -35,7 +35,7 @@ class AsyncServer:
         options: ServerOptions | None = None,
         pool: DescriptorPool | None = None,
     ) -> None:
-        self._options = ServerOptions() if options is None else options
+        self._options = checked_options(options)
         self._host, self._wanted_port = host, port
         self._pool = pool
         self._port: int | None = None
@@ -87,7 +87,11 @@ class AsyncServer:
         try:
             self._port = server.add_insecure_port(target)
         except RuntimeError:
-            raise refusal(self._host, self._wanted_port, "gRPC could not open it") from None
+            raise refusal(
+                self._host,
+                self._wanted_port,
+                "gRPC could not open it; its own log (GRPC_VERBOSITY=info) says why",
+            ) from None
         self._server = server
         await server.start()
         return self

@@ -18,7 +18,7 @@ def refusal(options: ServerOptions, method: str, metadata: Iterable[tuple[str, s
 
     `method` is the full path, `/package.Service/Method`.
     """
-    if not options.tokens or method.startswith(options.open_methods):
+    if not options.tokens or any(_opens(entry, method) for entry in options.open_methods):
         return None
     given = [value for key, value in metadata if key.lower() == AUTHORIZATION]
     if not given:
@@ -34,3 +34,8 @@ def refusal(options: ServerOptions, method: str, metadata: Iterable[tuple[str, s
     if not token_matches(token, options.tokens):
         return "wrong token: it has the right form but is not one that this service accepts"
     return None
+
+
+def _opens(entry: str, method: str) -> bool:
+    """Whether an entry of `open_methods` means this method: `/package.Service/` all of it, else exactly it."""
+    return method.startswith(entry) if entry.endswith("/") else method == entry

@@ -25,6 +25,7 @@ _Request: Any = health_pb2.HealthCheckRequest
 _ListRequest: Any = getattr(health_pb2, "HealthListRequest", None)
 _ListResponse: Any = getattr(health_pb2, "HealthListResponse", None)
 
+_LARGEST_REQUEST = 1024
 _STOPPING = "the server is stopping"
 _TOO_MANY = "too many health Watch streams; use Check, or watch from fewer clients"
 
@@ -184,7 +185,7 @@ def add_health(
     def handler(make: Any, behavior: Any, request: Any = _Request, response: Any = _Response) -> Any:
         if pool is not None:
             behavior = _in_pool(behavior, pool)
-        return make(behavior, request.FromString, response.SerializeToString)
+        return make(behavior, _small(request.FromString), response.SerializeToString)
 
     handlers = {
         "Check": handler(grpc.unary_unary_rpc_method_handler, servicer.check),
@@ -194,7 +195,18 @@ def add_health(
         handlers["List"] = handler(
             grpc.unary_unary_rpc_method_handler, servicer.list, _ListRequest, _ListResponse
         )
-    registry.add_registered_method_handlers(HEALTH_SERVICE, handlers)
+    registry.put(HEALTH_SERVICE, handlers)
+
+
+def _small(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Refuses what is too large for a service's name: anybody may watch, and a watched name is kept."""
+
+    def parsed(raw: bytes) -> Any:
+        if len(raw) > _LARGEST_REQUEST:
+            raise ValueError("a health request is that large only by intent")
+        return parse(raw)
+
+    return parsed
 
 
 def _in_pool(behavior: Any, pool: object) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
+from eas_grpc.errors import ConfigError
 from eas_grpc.serving import _gate
 from eas_grpc.serving._access import CallRecord
 from eas_grpc.serving._calls import CANCELLED, behavior_of, code_of, log_call, report_failure, same_shape
@@ -37,6 +39,16 @@ class Interceptor(grpc.ServerInterceptor):
         return _watched(method, handler)
 
 
+def check_plain(method: str, handler: Any) -> None:
+    """Raises ConfigError for a method that is `async def`: nothing would ever await it."""
+    behavior = behavior_of(handler)
+    if inspect.iscoroutinefunction(behavior) or inspect.isasyncgenfunction(behavior):
+        raise ConfigError(
+            f"Server cannot serve {method}: it is `async def`; write a plain function,"
+            " or use AsyncServer / run_async"
+        )
+
+
 def _refusing(method: str, code: grpc.StatusCode, text: str) -> Any:
     def refuse(_requests: object, context: grpc.ServicerContext) -> None:
         with _Call(method, context):
@@ -48,6 +60,7 @@ def _refusing(method: str, code: grpc.StatusCode, text: str) -> Any:
 
 
 def _watched(method: str, handler: Any) -> Any:
+    check_plain(method, handler)
     behavior = behavior_of(handler)
     if getattr(behavior, "experimental_non_blocking", False):
         # It returns at once and answers later, through a callback: nothing here could tell when it is over.

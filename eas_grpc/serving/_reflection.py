@@ -47,7 +47,7 @@ def add_reflection(
         reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
     for service in REFLECTION_SERVICES:
-        registry.add_registered_method_handlers(service, {"ServerReflectionInfo": handler})
+        registry.put(service, {"ServerReflectionInfo": handler})
 
 
 class Pools:

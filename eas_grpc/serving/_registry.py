@@ -25,11 +25,19 @@ class Registry:
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """As on a grpc server."""
-        self._generic.extend(generic_rpc_handlers)
+        for handler in generic_rpc_handlers:
+            if hasattr(handler, "service_name"):
+                _refuse_second(handler.service_name(), self._generic_names())
+            self._generic.append(handler)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
         """As on a grpc server."""
-        self._registered.setdefault(service_name, {}).update(method_handlers)
+        _refuse_second(service_name, self._registered)
+        self._registered[service_name] = dict(method_handlers)
+
+    def put(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        """Adds a service of ours, in the place of one with that name."""
+        self._registered[service_name] = dict(method_handlers)
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else a grpc server can do is not for `register` to do."""
@@ -41,8 +49,7 @@ class Registry:
     @property
     def services(self) -> tuple[str, ...]:
         """The names of all services, in the order in which they were added."""
-        generic = (h.service_name() for h in self._generic if hasattr(h, "service_name"))
-        return tuple(dict.fromkeys([*generic, *self._registered]))
+        return tuple(dict.fromkeys([*self._generic_names(), *self._registered]))
 
     def methods(self) -> Iterable[tuple[str, Any]]:
         """Every method that is known by name: its path and its handler."""
@@ -58,9 +65,17 @@ class Registry:
         by_name = [grpc.method_handlers_generic_handler(*item) for item in self._registered.items()]
         return [*by_name, *self._generic]
 
+    def _generic_names(self) -> list[str]:
+        return [h.service_name() for h in self._generic if hasattr(h, "service_name")]
+
 
 def collect(register: Callable[[Any], object]) -> Registry:
     """Runs the user's callback; a ConfigError when it adds nothing, or the health service, which is ours."""
+    if not callable(register):
+        raise ConfigError(
+            f"register must be a function that adds the services, not {type(register).__name__}:"
+            " def register(server): add_<Name>Servicer_to_server(servicer, server)"
+        )
     registry = Registry()
     result = register(registry)
     if hasattr(result, "__await__"):
@@ -77,3 +92,11 @@ def collect(register: Callable[[Any], object]) -> Registry:
             f"register(server) added {HEALTH_SERVICE}, which the server brings: set a status by server.health.set"
         )
     return registry
+
+
+def _refuse_second(name: str, known: Iterable[str]) -> None:
+    """Each service is added in both forms, so a name may come once in each."""
+    if name in known:
+        raise ConfigError(
+            f"register(server) added {name} twice: add each service once, with all of its methods"
+        )

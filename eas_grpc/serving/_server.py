@@ -13,10 +13,10 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from eas_grpc.errors import ConfigError
 from eas_grpc.serving._address import address, refusal, why_not_bound
 from eas_grpc.serving._health import Health, HealthServicer, add_health
-from eas_grpc.serving._intercept import Interceptor
+from eas_grpc.serving._intercept import Interceptor, check_plain
 from eas_grpc.serving._reflection import add_reflection
 from eas_grpc.serving._registry import collect
-from eas_grpc.serving.options import ServerOptions, channel_args
+from eas_grpc.serving.options import ServerOptions, channel_args, checked_options
 
 NOT_STARTED = "the server is not started: its port is known after start()"
 
@@ -40,12 +40,14 @@ class Server:
         options: ServerOptions | None = None,
         pool: DescriptorPool | None = None,
     ) -> None:
-        self._options = ServerOptions() if options is None else options
+        self._options = checked_options(options)
         self._host, self._wanted_port = host, port
         self._pool = pool
         self._port: int | None = None
         address(host, port)
         self._registry = collect(register)
+        for method, handler in self._registry.methods():
+            check_plain(method, handler)
         self._health = Health(self._registry.services)
         self._server: Any = None
         self._pools: tuple[ThreadPoolExecutor, ...] = ()
@@ -94,7 +96,11 @@ class Server:
         try:
             self._port = server.add_insecure_port(target)
         except RuntimeError:
-            raise refusal(self._host, self._wanted_port, "gRPC could not open it") from None
+            raise refusal(
+                self._host,
+                self._wanted_port,
+                "gRPC could not open it; its own log (GRPC_VERBOSITY=info) says why",
+            ) from None
         self._server, self._pools = server, (workers, probes)
         server.start()
         return self

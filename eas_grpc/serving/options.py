@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ _MIB = 1024 * 1024
 # What gRPC can carry in a channel argument and in a message's length prefix.
 _LARGEST_INT = 2**31 - 1
 
+_SERVICE_OR_METHOD = re.compile(r"/[\w.]+/\w*\Z")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
@@ -25,8 +28,8 @@ class ServerOptions:
     to stay below `max_workers`, or that one connection could occupy every worker; `max_concurrent_rpcs`
     counts all calls, those above it are refused with RESOURCE_EXHAUSTED. Clients may ping every
     `min_ping_interval`, idle or not; one that pings faster more than `max_ping_strikes` times is
-    disconnected. `tokens` turns the token check on: a call has to bring one of them, except to the paths that
-    start with an entry of `open_methods`. `grace` is how long calls may go on after a stop.
+    disconnected. `tokens` turns the token check on: a call has to bring one of them, except to `open_methods`,
+    each a service (`/package.Service/`) or one method (`/package.Service/Method`). `grace` is how long calls may go on after a stop.
 
     Raises ConfigError for a value that cannot work.
     """
@@ -77,6 +80,18 @@ class ServerOptions:
         return self.watch_limit + self.max_concurrent_streams + 4
 
 
+def checked_options(options: object) -> ServerOptions:
+    """The options of a server, the defaults for None; a ConfigError for anything else."""
+    if options is None:
+        return ServerOptions()
+    if not isinstance(options, ServerOptions):
+        raise ConfigError(
+            f"options must be a serving.ServerOptions, not {type(options).__name__}:"
+            " options=ServerOptions(max_workers=64)"
+        )
+    return options
+
+
 def channel_args(options: ServerOptions) -> list[tuple[str, int]]:
     """The options as gRPC core's own arguments, in milliseconds and bytes."""
     return [
@@ -114,9 +129,9 @@ def _checked_prefixes(prefixes: object) -> tuple[str, ...]:
         raise ConfigError("open_methods must be a tuple of str; it is a single str")
     checked = tuple(_items("open_methods", prefixes))
     for prefix in checked:
-        if not isinstance(prefix, str) or not prefix.startswith("/"):
+        if not isinstance(prefix, str) or not _SERVICE_OR_METHOD.match(prefix):
             raise ConfigError(
-                f"open_methods holds {prefix!r}: write the start of a path, '/package.Service/' or '/package.Service/Method'"
+                f"open_methods holds {prefix!r}: write '/package.Service/' for a service or '/package.Service/Method'"
             )
     return checked  # type: ignore[return-value]
 

@@ -33,6 +33,7 @@ class Load:
         self._address = address
         self._stop = threading.Event()
         self._changed = threading.Condition()
+        self._under_way: dict[int, float] = {}
         self.answered: list[tuple[str, float, float]] = []
         self.lost: list[str] = []
         # Cut off after their answer had begun: no policy may retry those.
@@ -48,11 +49,23 @@ class Load:
             assert self._changed.wait_for(lambda: len(late()) >= count, timeout), self.lost
             return late()[count - 1]
 
-    def note(self, shape: str, began: float, messages: int, error: grpc.RpcError | None) -> None:
+    def await_settled(self, moment: float) -> None:
+        """Waits until every call that began before that moment has ended."""
+        with self._changed:
+            settled = lambda: all(began >= moment for began in self._under_way.values())  # noqa: E731
+            assert self._changed.wait_for(settled, 30), self.lost
+
+    def begin(self, worker: int) -> float:
+        with self._changed:
+            self._under_way[worker] = began = time.monotonic()
+        return began
+
+    def note(self, worker: int, shape: str, began: float, messages: int, error: grpc.RpcError | None) -> None:
         ended = time.monotonic()
         # The first message may have reached this process and be thrown away with its connection, unread.
         begun = messages or (shape == "unary_stream" and ended - began < SHORTEST_BACKOFF)
         with self._changed:
+            del self._under_way[worker]
             if error is None:
                 self.answered.append((shape, began, ended))
             elif begun:
@@ -78,20 +91,21 @@ class SyncLoad(Load):
         self._channel.close()
         assert not hung, f"{len(hung)} calls do not end"
 
-    def _work(self, turn: int) -> None:
+    def _work(self, worker: int) -> None:
+        turn = worker
         calls = {shape: getattr(self._channel, shape)(f"/test.Echo/{shape}") for shape in SHAPES}
         while not self._stop.wait(THINK):
             turn += 1
-            shape, began, messages = SHAPES[turn % 2], time.monotonic(), 0
+            shape, began, messages = SHAPES[turn % 2], self.begin(worker), 0
             try:
                 answer = calls[shape](REQUEST)
                 if shape == "unary_stream":
                     for _ in answer:
                         messages += 1
             except grpc.RpcError as error:
-                self.note(shape, began, messages, error)
+                self.note(worker, shape, began, messages, error)
             else:
-                self.note(shape, began, messages, None)
+                self.note(worker, shape, began, messages, None)
 
 
 class AioLoad(Load):
@@ -109,12 +123,13 @@ class AioLoad(Load):
         async with aio.connect(self._address) as channel:
             await asyncio.gather(*(self._work(channel, turn) for turn in range(WORKERS)))
 
-    async def _work(self, channel: grpc.aio.Channel, turn: int) -> None:
+    async def _work(self, channel: grpc.aio.Channel, worker: int) -> None:
+        turn = worker
         calls = {shape: getattr(channel, shape)(f"/test.Echo/{shape}") for shape in SHAPES}
         while not self._stop.is_set():
             await asyncio.sleep(THINK)
             turn += 1
-            shape, began, messages = SHAPES[turn % 2], time.monotonic(), 0
+            shape, began, messages = SHAPES[turn % 2], self.begin(worker), 0
             try:
                 answer = calls[shape](REQUEST)
                 if shape == "unary_unary":
@@ -123,9 +138,9 @@ class AioLoad(Load):
                     async for _ in answer:
                         messages += 1
             except grpc.RpcError as error:
-                self.note(shape, began, messages, error)
+                self.note(worker, shape, began, messages, error)
             else:
-                self.note(shape, began, messages, None)
+                self.note(worker, shape, began, messages, None)
 
 
 def both(address: str, stack: ExitStack) -> dict[str, Load]:
@@ -135,17 +150,18 @@ def both(address: str, stack: ExitStack) -> dict[str, Load]:
     }
 
 
-OUTAGE = 0.3
+# With the time that the new process takes to serve, up to 0.3 s on a busy machine.
+OUTAGE = 0.2
 RESTARTS = 3
 
 
 def test_a_restart_under_load_costs_no_call_that_the_retry_policy_covers():
-    """Down for 0.3 s, three times, with 16 calls under way.
+    """Down for 0.2 to 0.3 s, three times, with 16 calls under way.
 
     The default policy tries a call again 0.1, 0.3 and 0.7 s after its first failure (each wait +-20 %), and
     core connects again some 0.1, 0.2, 0.35, 0.55 and 1 s after the loss. So a call survives what ends before
-    the last connect that precedes its last try. Measured with this load: down for 0.1 to 0.3 s, no call lost in
-    130 restarts; for 0.35 s, in 3 of 20 restarts some were; for 0.4 s and more, in most.
+    the last connect that precedes its last try. Measured with this load: down for 0.1 to 0.3 s, none lost in 130
+    restarts (0.4 s on a machine that has nothing else to do)
     """
     with reserved_port() as port, ExitStack() as stack:
         servers = [stack.enter_context(EchoProcess(None)) for _ in range(RESTARTS + 1)]
@@ -161,6 +177,8 @@ def test_a_restart_under_load_costs_no_call_that_the_retry_policy_covers():
             ready = new.serve(port)
             for colour, load in loads.items():
                 load.await_answers(100, ready, 30)
+                # A second restart might hit a call in its last attempt.
+                load.await_settled(ready)
                 spanned |= {
                     (colour, shape) for shape, began, ended in load.answered if began < killed < ready < ended
                 }

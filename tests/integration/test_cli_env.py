@@ -70,7 +70,7 @@ def test_no_secret_is_printed(flags, tmp_path):
     )
     assert SECRET not in text
     assert "***" in text
-    assert "user" not in text
+    assert "user:" not in text
     assert text.count("proxy:3128") == 3
 
 
@@ -108,3 +108,35 @@ def test_it_loads_no_grpc():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_two_tokens_are_a_conflict_and_the_error_of_a_call_is_shown():
+    found = json.loads(env("--json", EAS_ENDPOINT="host:80", EAS_TOKEN=SECRET, EAS_TOKEN_FILE="no-such"))
+    assert found["conflicts"]["EAS_TOKEN and EAS_TOKEN_FILE"] == "both are set: unset one of them"
+    assert "are both set" in found["settings"]["resolved endpoint"]
+    assert json.loads(env("--json", EAS_TOKEN=SECRET))["conflicts"] == {}
+
+
+def test_a_token_file_that_is_not_there_is_pointed_out(tmp_path):
+    file = tmp_path / "token"
+    assert f"{file} (does not exist)" in env(EAS_TOKEN_FILE=str(file))
+    file.write_text(SECRET)
+    text = env(EAS_TOKEN_FILE=str(file))
+    assert str(file) in text
+    assert "does not exist" not in text
+    assert SECRET not in text
+
+
+def test_the_endpoint_and_where_it_and_the_token_come_from_are_shown(tmp_path):
+    (tmp_path / "eas-grpc").mkdir()
+    (tmp_path / "eas-grpc" / "profiles.toml").write_text(
+        f'[prod]\nendpoint = "http://one.example/"\ntoken = "{SECRET}"\n[test]\nendpoint = "two:81"\n'
+    )
+    found = json.loads(env("--json", EAS_PROFILE="prod"))["settings"]
+    assert found["profiles"] == "prod, test"
+    assert found["resolved endpoint"] == "one.example:80 (from profile 'prod')"
+    assert found["resolved token"] == "*** (from profile 'prod')"
+    found = json.loads(env("--json", EAS_PROFILE="test", EAS_ENDPOINT="three:82"))["settings"]
+    assert found["resolved endpoint"] == "three:82 (from EAS_ENDPOINT)"
+    assert found["resolved token"] == "none"
+    assert "there is no endpoint" in json.loads(env("--json"))["settings"]["resolved endpoint"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -109,8 +110,6 @@ def test_without_anything_it_asks_the_local_server_with_its_token(monkeypatch):
     with app.build() as local:
         monkeypatch.setattr(_target, "LOCAL_ENDPOINT", local.address)
         assert greeted(hello())
-        # Somebody's real token is for their service, not for the demo; one given by hand is meant.
-        assert greeted(hello(EAS_TOKEN="for-elsewhere"))
         assert greeted(hello(EAS_ENDPOINT=" "))
         assert hello("--token", "wrong").exit_code == 80
 
@@ -231,3 +230,38 @@ def test_a_server_that_never_answers_is_given_up_after_the_timeout():
         done = hello("-e", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "300ms")
     assert done.exit_code == 64 + 4
     assert "DEADLINE_EXCEEDED" in done.stderr
+
+
+def test_without_an_endpoint_the_token_of_the_environment_is_used(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(_target, "LOCAL_ENDPOINT", server.address)
+    file = tmp_path / "token"
+    assert hello().exit_code == 80
+    assert greeted(hello(EAS_TOKEN=TOKEN))
+    unreadable = hello(EAS_TOKEN_FILE=str(file))
+    assert unreadable.exit_code == 2
+    assert str(file) in unreadable.stderr
+    file.write_text(TOKEN)
+    assert greeted(hello(EAS_TOKEN_FILE=str(file)))
+
+
+def test_a_token_of_the_environment_that_the_local_server_refuses_is_named(server, monkeypatch):
+    monkeypatch.setattr(_target, "LOCAL_ENDPOINT", server.address)
+    done = hello(EAS_TOKEN="for-elsewhere")
+    assert done.exit_code == 80
+    assert "no endpoint was given, so the token of EAS_TOKEN went to" in done.stderr
+    assert "for-elsewhere" not in done.stderr
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "NONE"), ("debug", "debug")])
+def test_the_core_of_grpc_is_quiet_before_it_is_loaded_unless_asked_to_speak(given, expected):
+    program = (
+        "import os, sys; from eas_grpc.cli import __main__ as program;"
+        "program.cli = lambda **_: print(os.environ['GRPC_VERBOSITY'], 'grpc' in sys.modules); program.main()"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    if given is not None:
+        env["GRPC_VERBOSITY"] = given
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
+    )
+    assert done.stdout == f"{expected} False\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -19,8 +20,10 @@ import eas_grpc
 from eas_grpc.cli import _serve, _target
 from eas_grpc.cli.__main__ import cli
 from eas_grpc.errors import CallError
+from eas_grpc.serving import ServerOptions
 from server_demo import app
 
+DEPLOY = Path(app.__file__).parent / "deploy"
 READY = re.compile(r"ready on (127\.0\.0\.1:\d+)\n")
 
 
@@ -76,13 +79,36 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do():
     )
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_an_address_that_others_can_reach_needs_to_be_meant(host):
     done = CliRunner().invoke(cli, ["serve", "--host", host, "--port", "0"])
     assert done.exit_code == 2
     assert done.stdout == ""
     assert f"'{host}' can be reached from other machines" in done.stderr
+    assert "a well-known token" in done.stderr
     assert "--public" in done.stderr
+
+
+def test_only_the_well_known_token_is_called_so():
+    own = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", "--token", "my-own"])
+    none = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", "--no-token"])
+    assert "machines: listen on 127.0.0.1" in own.stderr
+    assert "asks for no token: listen on" in none.stderr
+
+
+def test_without_a_token_everybody_may_call():
+    with serving("--no-token") as (_, address), eas_grpc.connect(address) as channel:
+        assert GreeterServiceStub(channel).SayHello(HelloRequest(name="World")).message == "Hello, World!"
+
+
+def test_verbose_prints_a_line_for_each_call_and_no_token():
+    with serving("--verbose") as (process, address):
+        assert greet(address, "demo-token") == "Hello, World!"
+        process.terminate()
+        errors = process.communicate(timeout=20)[1]
+    assert errors.count("\n") == 1
+    assert " OK /eas_grpc_pb.greeter.v1.GreeterService/SayHello from ipv4:127.0.0.1:" in errors
+    assert "demo-token" not in errors
 
 
 @pytest.mark.parametrize(
@@ -93,6 +119,9 @@ def test_an_address_that_others_can_reach_needs_to_be_meant(host):
         (["--port", "65536"], "--port"),
         (["--port", "-1"], "--port"),
         (["--host", "127.0.0.1:80"], "127.0.0.1:80"),
+        (["--host", ""], "host is empty: write '127.0.0.1'"),
+        (["--host", "two words"], "that name does not exist"),
+        (["--token", "t", "--no-token"], "--token and --no-token exclude each other"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -118,10 +147,16 @@ def test_the_flags_reach_the_server(monkeypatch):
 
 def test_serve_and_the_commands_that_dial_agree_on_the_defaults():
     defaults = {option.name: option.default for option in _serve.serve.params}
-    assert (defaults["host"], defaults["port"], defaults["token"]) == (
-        app.DEFAULT_HOST,
-        app.DEFAULT_PORT,
-        app.DEFAULT_TOKEN,
-    )
+    assert (defaults["host"], defaults["port"]) == (app.DEFAULT_HOST, app.DEFAULT_PORT)
     assert f"{app.DEFAULT_HOST}:{app.DEFAULT_PORT}" == _target.LOCAL_ENDPOINT
     assert app.DEFAULT_TOKEN == _target.LOCAL_TOKEN
+
+
+def test_behind_a_gateway_one_connection_may_carry_more_calls():
+    assert app.parse(["--behind-gateway"])["options"] is app.BEHIND_GATEWAY
+    assert app.BEHIND_GATEWAY.max_concurrent_streams > ServerOptions().max_concurrent_streams
+    service = json.loads((DEPLOY / "service.json").read_text())
+    script = service["containers"][0]["script"].split()
+    assert script[:3] == ["python", "-m", "server_demo"]
+    assert app.parse(script[3:])["options"] is app.BEHIND_GATEWAY
+    assert json.dumps(script) in (DEPLOY / "Dockerfile").read_text()

@@ -8,9 +8,9 @@ import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from support.serving import COLOURS, SERVICE, call, dial, records, refused, running
+from support.serving import COLOURS, SERVICE, Gate, call, dial, records, refused, register, running
 
 from eas_grpc.serving import ServerOptions
 from server_demo import app
@@ -141,3 +141,12 @@ def test_a_service_without_a_descriptor_is_listed_all_the_same(colour):
     with running(colour) as server, dial(server) as channel:
         (answer,) = ask(channel, "v1", reflection_pb2.ServerReflectionRequest(list_services=""))
         assert SERVICE in {service.name for service in answer.list_services_response.service}
+
+
+def test_a_register_that_turns_reflection_on_itself_is_no_second_one():
+    def adding(server):
+        register("sync", Gate())(server)
+        reflection.enable_server_reflection([SERVICE], server)
+
+    with running("sync", adding) as server, dial(server) as channel:
+        assert call(channel, "unary_unary", b"hi") == b"hi"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
@@ -20,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.serving import (
     COLOURS,
     SERVICE,
+    Async,
     Gate,
     Sync,
     bearer,
@@ -64,9 +67,31 @@ def test_a_port_is_free_again_right_after_a_stop(colour):
 
 
 def test_an_address_of_another_machine_is_refused_with_the_reason(colour):
-    text = r"cannot listen on 192\.0\.2\.1:0: "
+    text = r"cannot listen on 192\.0\.2\.1:0: this machine does not have that address; write '127\.0\.0\.1'"
     with pytest.raises(ConfigError, match=text), running(colour, host="192.0.2.1"):
         pass
+
+
+def test_a_name_that_nobody_has_is_refused_with_the_reason(colour):
+    with pytest.raises(ConfigError, match="that name does not exist"), running(colour, host="two words"):
+        pass
+
+
+def test_run_outside_the_main_thread_says_what_to_use_there():
+    async def serve():
+        return await serving.run_async(register("aio", Gate()))
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ConfigError, match=r"main thread alone: use `with serving\.Server"):
+            pool.submit(serving.run, register("sync", Gate())).result()
+        with pytest.raises(ConfigError, match=r"main thread alone: use `async with serving\.AsyncServer"):
+            pool.submit(asyncio.run, serve()).result()
+
+
+@pytest.mark.parametrize("kind", [serving.Server, serving.AsyncServer])
+def test_options_of_another_type_are_refused(kind):
+    with pytest.raises(ConfigError, match=r"options must be a serving\.ServerOptions, not dict"):
+        kind(register("sync", Gate()), options={"max_workers": 2})
 
 
 def has_ipv6():
@@ -115,10 +140,22 @@ def test_a_plain_function_on_an_async_server_is_refused_by_name():
         serving.AsyncServer(register("sync", Gate()))
 
 
+def test_an_async_function_on_a_synchronous_server_is_refused_by_name():
+    with pytest.raises(ConfigError, match=f"/{SERVICE}/unary_unary: it is `async def`; write a plain"):
+        serving.Server(register("aio", Gate()))
+
+
 def test_a_plain_function_behind_a_generic_handler_is_found_when_it_is_called():
     generic = grpc.method_handlers_generic_handler(SERVICE, handlers(Sync(Gate())))
     adding = lambda server: server.add_generic_rpc_handlers((generic,))  # noqa: E731
     with running("aio", adding) as server, dial(server) as channel:
+        assert refused(channel, "unary_unary", b"hi")[0] is grpc.StatusCode.UNKNOWN
+
+
+def test_an_async_function_behind_a_generic_handler_is_found_when_it_is_called():
+    generic = grpc.method_handlers_generic_handler(SERVICE, handlers(Async(Gate())))
+    adding = lambda server: server.add_generic_rpc_handlers((generic,))  # noqa: E731
+    with running("sync", adding) as server, dial(server) as channel:
         assert refused(channel, "unary_unary", b"hi")[0] is grpc.StatusCode.UNKNOWN
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 
+import grpc
 import pytest
 from eas_grpc_pb.greeter.v1 import greeter_pb2
 from google.protobuf import descriptor_pb2, timestamp_pb2
@@ -26,6 +27,14 @@ def ask(*values, tokens=("alpha-1", "beta-2"), method=METHOD):
 
 def test_without_tokens_everybody_may_call():
     assert ask(tokens=()) is None
+
+
+def test_an_open_method_opens_itself_and_an_open_service_all_of_its_methods():
+    options = ServerOptions(tokens=("alpha-1",), open_methods=("/p.S/Get", "/p.Open/"))
+    opened = [m for m in ("/p.S/Get", "/p.Open/Any") if refusal(options, m, []) is None]
+    assert opened == ["/p.S/Get", "/p.Open/Any"]
+    for near in ("/p.S/GetSecrets", "/p.S/", "/p.OpenAdmin/Wipe", "/p.Open"):
+        assert refusal(options, near, []) is not None
 
 
 def test_each_token_opens_and_the_scheme_has_no_case():
@@ -95,6 +104,20 @@ def test_a_failure_names_its_id():
     assert failure_text("12ab").endswith("error id 12ab")
 
 
+def generic_handler(name):
+    return grpc.method_handlers_generic_handler(name, {})
+
+
+def twice(server):
+    for _ in range(2):
+        server.add_registered_method_handlers("a.B", {})
+
+
+def twice_generic(server):
+    for _ in range(2):
+        server.add_generic_rpc_handlers((generic_handler("a.B"),))
+
+
 def add(name, **methods):
     return lambda server: server.add_registered_method_handlers(name, methods)
 
@@ -109,6 +132,9 @@ BAD_REGISTERS = [
     (add("grpc.health.v1.Health"), "which the server brings"),
     (lambda server: server.add_insecure_port("[::]:1"), r"used server\.add_insecure_port"),
     (lambda server: server.start(), r"used server\.start"),
+    (twice, r"added a\.B twice"),
+    (twice_generic, r"added a\.B twice"),
+    (None, "register must be a function that adds the services, not NoneType"),
 ]
 
 
@@ -120,7 +146,8 @@ def test_a_register_that_cannot_work_is_refused(register, text):
 
 def test_services_are_listed_once_in_order():
     def register(server):
-        for name in ("b.B", "a.A", "b.B"):
+        for name in ("b.B", "a.A"):
+            server.add_generic_rpc_handlers((generic_handler(name),))
             server.add_registered_method_handlers(name, {"Do": name})
 
     registry = collect(register)

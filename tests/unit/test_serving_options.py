@@ -38,6 +38,7 @@ BAD = [
     ({"open_methods": "/a.B/"}, "open_methods must be a tuple"),
     ({"open_methods": ("a.B",)}, "open_methods holds 'a.B'"),
     ({"open_methods": ("",)}, "open_methods holds ''"),
+    ({"open_methods": ("/a.B",)}, "write '/package.Service/' for a service"),
 ]
 
 
@@ -119,4 +120,4 @@ def test_an_address_that_cannot_work_is_refused(host, port, text):
 
 
 def test_a_name_that_does_not_resolve_is_told_before_grpc_is_asked():
-    assert "cannot be resolved" in why_not_bound("no-such-host.invalid", 0)
+    assert why_not_bound("two words", 0).startswith("that name does not exist; ")
