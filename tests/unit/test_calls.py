@@ -14,7 +14,7 @@ from eas_grpc.errors import ConfigError
 SECRET = "c2VjcmV0LXZhbHVl"
 
 keys = st.text(string.ascii_lowercase + string.digits + "_.-", min_size=1).filter(
-    lambda key: not key.startswith("grpc-") and not key.endswith("-bin")
+    lambda key: key != "grpc" and not key.startswith("grpc-") and not key.endswith("-bin")
 )
 values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
 pairs = st.one_of(
