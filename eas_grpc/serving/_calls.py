@@ -64,7 +64,24 @@ def behavior_of(handler: Any) -> Any:
     return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
 
-def same_shape(handler: Any, behavior: Any) -> Any:
+class BadMessage(Exception):
+    """A message could not be read or written; without a text, since grpc.aio sends that to the caller."""
+
+
+def quiet(method: str, convert: Any) -> Any:
+    """The (de)serializer, with what it raises kept here: the log has it, with its traceback."""
+
+    def converted(value: Any) -> Any:
+        try:
+            return convert(value)
+        except Exception:
+            _logger.exception("%s: a message could not be read or written", printable(method))
+            raise BadMessage from None
+
+    return convert and converted
+
+
+def same_shape(handler: Any, behavior: Any, method: str) -> Any:
     """A handler like the given one that runs `behavior` instead."""
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -72,4 +89,6 @@ def same_shape(handler: Any, behavior: Any) -> Any:
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[bool(handler.request_streaming), bool(handler.response_streaming)]
-    return make(behavior, handler.request_deserializer, handler.response_serializer)
+    return make(
+        behavior, quiet(method, handler.request_deserializer), quiet(method, handler.response_serializer)
+    )

@@ -77,7 +77,7 @@ def _watched(method: str, handler: Any) -> Any:
         with _Call(method, context):
             yield from behavior(request, context)
 
-    return same_shape(handler, many if handler.response_streaming else one)
+    return same_shape(handler, many if handler.response_streaming else one, method)
 
 
 class _Call:

@@ -75,7 +75,7 @@ def _watched(method: str, handler: Any) -> Any:
             async for response in responses:
                 yield response
 
-    return same_shape(handler, iterated if inspect.isasyncgenfunction(behavior) else awaited)
+    return same_shape(handler, iterated if inspect.isasyncgenfunction(behavior) else awaited, method)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import h2.config
@@ -89,3 +90,32 @@ def test_a_health_request_of_a_size_that_no_name_has_is_refused_and_not_kept(col
         with pytest.raises(grpc.RpcError):
             next(iter(stub.Watch(health_pb2.HealthCheckRequest(service="x" * 5000), timeout=5)))
         assert stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_what_a_serializer_raises_is_logged_here_and_not_told_to_the_caller(
+    colour: str, side: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(_: object) -> bytes:
+        raise ValueError("inner-detail-41")
+
+    def plain(request: bytes, _: object) -> bytes:
+        return request
+
+    async def coroutine(request: bytes, _: object) -> bytes:
+        return request
+
+    def register(server: Any) -> None:
+        read, write = (raising, None) if side == "request" else (None, raising)
+        handler = grpc.unary_unary_rpc_method_handler(plain if colour == "sync" else coroutine, read, write)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("p.S", {"M": handler}),))
+
+    with (
+        running(colour, register) as server,
+        dial(server) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        channel.unary_unary("/p.S/M")(b"x", timeout=5)
+    assert "inner-detail-41" not in f"{caught.value.details()} {caught.value}"
+    assert "inner-detail-41" in caplog.text
