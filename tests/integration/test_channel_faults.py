@@ -126,6 +126,7 @@ def test_an_idle_link_that_goes_silent_is_given_up_in_time_and_costs_the_next_ca
         ):
             assert client.run(b"echo:hi") == [b"hi"]
             assert relay.silence().given_up.wait(NOTICED)
+            await_lost(client)
             assert client.run(b"echo:hi", timeout=SLACK) == [b"hi"]
             assert relay.accepted == 2
 
