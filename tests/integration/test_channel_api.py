@@ -258,11 +258,15 @@ def test_health_and_reflection_clients_take_it(demo: str) -> None:
 
 
 def test_its_connectivity_can_be_watched(channel: grpc.Channel) -> None:
+    before = set(threading.enumerate())
     states: list[grpc.ChannelConnectivity] = []
     channel.subscribe(states.append, try_to_connect=True)
     grpc.channel_ready_future(channel).result(5)
     channel.unsubscribe(states.append)
     channel.unary_unary(ECHO["unary_unary"])(b"echo:x")
+    # grpc polls on a thread of its own, which raises if the channel is closed under it.
+    for thread in set(threading.enumerate()) - before:
+        thread.join(2)
 
 
 def test_a_closed_channel_says_so(echo: EchoServer) -> None:
