@@ -5,6 +5,7 @@ Times are compressed: pings after 1 s, given up 1 s later. What is promised is t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from support.paths import Path, SyncClient
 from support.processes import EchoProcess
 from support.relay import Relay
 
-from eas_grpc import RetryPolicy, serving
+from eas_grpc import serving
 from eas_grpc.options import PROFILES, Keepalive
 
 COLOURS = ["sync", "aio"]
@@ -63,20 +64,21 @@ def await_lost(client):
     A call that begins at that very moment may still be given to the old connection, and with `retry=None` it
     fails with it.
     """
-    until = time.monotonic() + LONG
-    # What grpc offers in public may leave out a state that has passed quickly, or, in grpcio 1.71, wait on.
-    channel, ready = client.channel.inner()._channel, cygrpc.ConnectivityState.ready
-
-    async def lost():
-        while channel.check_connectivity_state(False) == ready and time.monotonic() < until:
-            await channel.watch_connectivity_state(ready, time.time() + 0.1)
-
     if isinstance(client, SyncClient):
-        while channel.check_connectivity_state(False) == ready and time.monotonic() < until:
-            channel.watch_connectivity_state(ready, time.time() + 0.1)
+        # What grpc offers in public, `subscribe`, may leave out a state that has passed quickly.
+        channel, ready = client.channel.inner()._channel, cygrpc.ConnectivityState.ready
+        until = time.time() + LONG
+        while channel.check_connectivity_state(False) == ready:
+            assert time.time() < until
+            channel.watch_connectivity_state(ready, until)
     else:
-        client.loop.run_until_complete(lost())
-    assert time.monotonic() < until
+        client.loop.run_until_complete(asyncio.wait_for(_lost(client.channel), LONG))
+
+
+async def _lost(channel):
+    ready = grpc.ChannelConnectivity.READY
+    while channel.get_state() is ready:
+        await channel.wait_for_state_change(ready)
 
 
 # --- silent: bytes are acknowledged and go nowhere
@@ -223,17 +225,20 @@ def test_a_call_to_a_frozen_server_is_answered_when_the_server_goes_on():
 
 # --- closed by the other side while nothing was under way
 
-ROUNDS = 25
+ROUNDS = 50
 
 
+@pytest.mark.skipif(
+    grpc.__version__.startswith("1.71."),
+    reason="grpcio 1.71 looks at an idle connection only now and then; there the retries are needed",
+)
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-@pytest.mark.parametrize("retry", [None, RetryPolicy()], ids=["no retries", "retries"])
-def test_an_idle_connection_closed_by_the_other_side_costs_no_call(reset, retry):
+def test_an_idle_connection_closed_by_the_other_side_costs_no_call_even_without_retries(reset):
     def scenario(colour):
         with (
             EchoServer() as server,
             Relay(server.port) as relay,
-            connected("unary_unary", colour).client(relay.address, retry=retry) as client,
+            connected("unary_unary", colour).client(relay.address, retry=None) as client,
         ):
             for _ in range(ROUNDS):
                 assert client.run(b"echo:hi") == [b"hi"]
@@ -246,7 +251,7 @@ def test_an_idle_connection_closed_by_the_other_side_costs_no_call(reset, retry)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-def test_a_call_that_races_with_the_closing_of_its_connection_is_retried(reset):
+def test_a_call_that_races_with_the_closing_of_its_connection_is_tried_again(reset):
     def scenario(colour):
         with (
             EchoServer() as server,
