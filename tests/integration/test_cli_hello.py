@@ -58,7 +58,7 @@ def greeter_of(service: str | None, *, refuse: str = ""):
     handler = grpc.unary_unary_rpc_method_handler(
         say_hello, HelloRequest.FromString, HelloResponse.SerializeToString
     )
-    server = grpc.server(futures.ThreadPoolExecutor(2))
+    server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
     if service is not None:
         server.add_registered_method_handlers(service, {"SayHello": handler})
     port = server.add_insecure_port("127.0.0.1:0")

@@ -19,7 +19,9 @@ class _Anything(grpc.GenericRpcHandler):
 
 @pytest.fixture(scope="module")
 def addresses():
-    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Anything()])
+    server = grpc.server(
+        futures.ThreadPoolExecutor(2), handlers=[_Anything()], options=[("grpc.so_reuseport", 0)]
+    )
     # pytest's own folders can be too long for a socket's path.
     with tempfile.TemporaryDirectory(prefix="eas ") as folder:
         path = Path(folder, "100%.sock")

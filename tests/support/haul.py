@@ -39,7 +39,7 @@ class TellTale:
     """
 
     def __enter__(self) -> TellTale:
-        self._server = grpc.server(futures.ThreadPoolExecutor(8))
+        self._server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         handlers = {shape: HANDLERS[shape](self._handler(*flags)) for shape, flags in SHAPES.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
