@@ -40,12 +40,6 @@ class Deadline:
         """Seconds left, at least 0; None where there is no deadline."""
         return None if self.at is None else max(0.0, self.at - now)
 
-    def merged(self, other: Deadline) -> Deadline:
-        """The earlier of the two."""
-        if self.at is None:
-            return other
-        return self if other.at is None else Deadline(min(self.at, other.at))
-
 
 def call_timeout(shape: CallShape, given: object, default: float | None) -> float | None:
     """Seconds that one call gets: the caller's own figure, else the default where one response is due.

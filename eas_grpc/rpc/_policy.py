@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from eas_grpc.auth import AUTHORIZATION, Masked, TokenSource, bearer
-from eas_grpc.calls import CallShape, Metadata, check_metadata
+from eas_grpc.calls import CallShape, Metadata, check_metadata, has_key
 from eas_grpc.deadline import UNSET, call_timeout
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
@@ -46,12 +46,9 @@ class CallPolicy:
 
     def begin(self, shape: CallShape, timeout: Any, metadata: Any) -> tuple[float | None, Metadata | None]:
         """Timeout in seconds and metadata to send. Raises ConfigError for what grpc would garble."""
-        if timeout is UNSET:
-            seconds = None if shape.many_responses else self.deadline
-        else:
-            seconds = call_timeout(shape, timeout, self.deadline)
+        seconds = call_timeout(shape, timeout, self.deadline)
         given = check_metadata(metadata) if metadata else ()
-        if self.tokens is None or any(key == AUTHORIZATION for key, _ in given):
+        if self.tokens is None or has_key(given, AUTHORIZATION):
             return seconds, given or None
         own = self._authorization(self.tokens.current())
         return seconds, (own + given if given else own)

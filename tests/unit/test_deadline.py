@@ -1,4 +1,4 @@
-"""`eas_grpc.deadline`: an instant, made once, merged by the minimum, never extended."""
+"""`eas_grpc.deadline`: an instant, made once, never extended."""
 
 from __future__ import annotations
 
@@ -39,23 +39,6 @@ def test_what_remains_never_grows_and_is_never_negative(deadline: Deadline, one:
 def test_after_its_instant_nothing_remains() -> None:
     assert Deadline.after(5, now=10).remaining(now=15) == 0
     assert Deadline.after(5, now=10).remaining(now=99) == 0
-
-
-def instant(deadline: Deadline) -> float:
-    return math.inf if deadline.at is None else deadline.at
-
-
-@given(deadlines, deadlines)
-def test_merging_takes_the_earlier_instant_in_either_order(one: Deadline, other: Deadline) -> None:
-    assert instant(one.merged(other)) == min(instant(one), instant(other))
-    assert one.merged(other) == other.merged(one)
-
-
-@given(deadlines, deadlines, deadlines)
-def test_merging_is_associative_and_changes_nothing_twice(a: Deadline, b: Deadline, c: Deadline) -> None:
-    assert a.merged(b).merged(c) == a.merged(b.merged(c))
-    assert a.merged(a) == a
-    assert a.merged(Deadline(None)) == a
 
 
 @pytest.mark.parametrize("shape", ONE)
