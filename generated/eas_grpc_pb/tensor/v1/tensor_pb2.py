@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"eas_grpc_pb/tensor/v1/tensor.proto\x12\x15\x65\x61s_grpc_pb.tensor.v1\"`\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1c.eas_grpc_pb.tensor.v1.DType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"_\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x06inputs\x18\x02 \x03(\x0b\x32\x1d.eas_grpc_pb.tensor.v1.Tensor\x12\x0f\n\x07outputs\x18\x03 \x03(\t\"P\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x07outputs\x18\x02 \x03(\x0b\x32\x1d.eas_grpc_pb.tensor.v1.Tensor*\xf1\x01\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nDTYPE_BOOL\x10\x01\x12\x0e\n\nDTYPE_INT8\x10\x02\x12\x0f\n\x0b\x44TYPE_INT16\x10\x03\x12\x0f\n\x0b\x44TYPE_INT32\x10\x04\x12\x0f\n\x0b\x44TYPE_INT64\x10\x05\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x06\x12\x10\n\x0c\x44TYPE_UINT16\x10\x07\x12\x10\n\x0c\x44TYPE_UINT32\x10\x08\x12\x10\n\x0c\x44TYPE_UINT64\x10\t\x12\x11\n\rDTYPE_FLOAT16\x10\n\x12\x11\n\rDTYPE_FLOAT32\x10\x0b\x12\x11\n\rDTYPE_FLOAT64\x10\x0c\x32n\n\rTensorService\x12]\n\x07Predict\x12%.eas_grpc_pb.tensor.v1.PredictRequest\x1a&.eas_grpc_pb.tensor.v1.PredictResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"eas_grpc_pb/tensor/v1/tensor.proto\x12\x15\x65\x61s_grpc_pb.tensor.v1\"o\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1c.eas_grpc_pb.tensor.v1.DType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05items\x18\x05 \x03(\x0c\"p\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x06inputs\x18\x02 \x03(\x0b\x32\x1d.eas_grpc_pb.tensor.v1.Tensor\x12\x0f\n\x07outputs\x18\x03 \x03(\t\x12\x0f\n\x07padding\x18\x0f \x01(\x0c\"a\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x07outputs\x18\x02 \x03(\x0b\x32\x1d.eas_grpc_pb.tensor.v1.Tensor\x12\x0f\n\x07padding\x18\x0f \x01(\x0c\"9\n\x0bUploadChunk\x12\r\n\x05total\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x03 \x01(\x07\" \n\x0f\x44\x65scribeRequest\x12\r\n\x05model\x18\x01 \x01(\t\"{\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1c.eas_grpc_pb.tensor.v1.DType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x11\n\tany_shape\x18\x04 \x01(\x08\x12\x10\n\x08optional\x18\x05 \x01(\x08\"\x9c\x01\n\x10\x44\x65scribeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.eas_grpc_pb.tensor.v1.TensorSpec\x12\x32\n\x07outputs\x18\x03 \x03(\x0b\x32!.eas_grpc_pb.tensor.v1.TensorSpec\x12\x12\n\nany_inputs\x18\x04 \x01(\x08*\xae\x04\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nDTYPE_BOOL\x10\x01\x12\x0e\n\nDTYPE_INT8\x10\x02\x12\x0f\n\x0b\x44TYPE_INT16\x10\x03\x12\x0f\n\x0b\x44TYPE_INT32\x10\x04\x12\x0f\n\x0b\x44TYPE_INT64\x10\x05\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x06\x12\x10\n\x0c\x44TYPE_UINT16\x10\x07\x12\x10\n\x0c\x44TYPE_UINT32\x10\x08\x12\x10\n\x0c\x44TYPE_UINT64\x10\t\x12\x11\n\rDTYPE_FLOAT16\x10\n\x12\x11\n\rDTYPE_FLOAT32\x10\x0b\x12\x11\n\rDTYPE_FLOAT64\x10\x0c\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\r\x12\x15\n\x11\x44TYPE_FLOAT8_E3M4\x10\x0e\x12\x15\n\x11\x44TYPE_FLOAT8_E4M3\x10\x0f\x12\x1c\n\x18\x44TYPE_FLOAT8_E4M3B11FNUZ\x10\x10\x12\x17\n\x13\x44TYPE_FLOAT8_E4M3FN\x10\x11\x12\x19\n\x15\x44TYPE_FLOAT8_E4M3FNUZ\x10\x12\x12\x15\n\x11\x44TYPE_FLOAT8_E5M2\x10\x13\x12\x19\n\x15\x44TYPE_FLOAT8_E5M2FNUZ\x10\x14\x12\x18\n\x14\x44TYPE_FLOAT8_E8M0FNU\x10\x15\x12\x0e\n\nDTYPE_INT4\x10\x16\x12\x0f\n\x0b\x44TYPE_UINT4\x10\x17\x12\x13\n\x0f\x44TYPE_COMPLEX64\x10\x18\x12\x14\n\x10\x44TYPE_COMPLEX128\x10\x19\x12\x0f\n\x0b\x44TYPE_BYTES\x10\x1a\x32\x85\x04\n\rTensorService\x12]\n\x07Predict\x12%.eas_grpc_pb.tensor.v1.PredictRequest\x1a&.eas_grpc_pb.tensor.v1.PredictResponse\"\x03\x90\x02\x01\x12\x66\n\x0ePredictPartial\x12%.eas_grpc_pb.tensor.v1.PredictRequest\x1a&.eas_grpc_pb.tensor.v1.PredictResponse\"\x03\x90\x02\x01\x30\x01\x12g\n\rPredictStream\x12%.eas_grpc_pb.tensor.v1.PredictRequest\x1a&.eas_grpc_pb.tensor.v1.PredictResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12\x62\n\rPredictUpload\x12\".eas_grpc_pb.tensor.v1.UploadChunk\x1a&.eas_grpc_pb.tensor.v1.PredictResponse\"\x03\x90\x02\x01(\x01\x12`\n\x08\x44\x65scribe\x12&.eas_grpc_pb.tensor.v1.DescribeRequest\x1a\'.eas_grpc_pb.tensor.v1.DescribeResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TENSORSERVICE'].methods_by_name['Predict']._loaded_options = None
   _globals['_TENSORSERVICE'].methods_by_name['Predict']._serialized_options = b'\220\002\001'
-  _globals['_DTYPE']._serialized_start=339
-  _globals['_DTYPE']._serialized_end=580
+  _globals['_TENSORSERVICE'].methods_by_name['PredictPartial']._loaded_options = None
+  _globals['_TENSORSERVICE'].methods_by_name['PredictPartial']._serialized_options = b'\220\002\001'
+  _globals['_TENSORSERVICE'].methods_by_name['PredictStream']._loaded_options = None
+  _globals['_TENSORSERVICE'].methods_by_name['PredictStream']._serialized_options = b'\220\002\001'
+  _globals['_TENSORSERVICE'].methods_by_name['PredictUpload']._loaded_options = None
+  _globals['_TENSORSERVICE'].methods_by_name['PredictUpload']._serialized_options = b'\220\002\001'
+  _globals['_TENSORSERVICE'].methods_by_name['Describe']._loaded_options = None
+  _globals['_TENSORSERVICE'].methods_by_name['Describe']._serialized_options = b'\220\002\001'
+  _globals['_DTYPE']._serialized_start=765
+  _globals['_DTYPE']._serialized_end=1323
   _globals['_TENSOR']._serialized_start=61
-  _globals['_TENSOR']._serialized_end=157
-  _globals['_PREDICTREQUEST']._serialized_start=159
-  _globals['_PREDICTREQUEST']._serialized_end=254
-  _globals['_PREDICTRESPONSE']._serialized_start=256
-  _globals['_PREDICTRESPONSE']._serialized_end=336
-  _globals['_TENSORSERVICE']._serialized_start=582
-  _globals['_TENSORSERVICE']._serialized_end=692
+  _globals['_TENSOR']._serialized_end=172
+  _globals['_PREDICTREQUEST']._serialized_start=174
+  _globals['_PREDICTREQUEST']._serialized_end=286
+  _globals['_PREDICTRESPONSE']._serialized_start=288
+  _globals['_PREDICTRESPONSE']._serialized_end=385
+  _globals['_UPLOADCHUNK']._serialized_start=387
+  _globals['_UPLOADCHUNK']._serialized_end=444
+  _globals['_DESCRIBEREQUEST']._serialized_start=446
+  _globals['_DESCRIBEREQUEST']._serialized_end=478
+  _globals['_TENSORSPEC']._serialized_start=480
+  _globals['_TENSORSPEC']._serialized_end=603
+  _globals['_DESCRIBERESPONSE']._serialized_start=606
+  _globals['_DESCRIBERESPONSE']._serialized_end=762
+  _globals['_TENSORSERVICE']._serialized_start=1326
+  _globals['_TENSORSERVICE']._serialized_end=1843
 # @@protoc_insertion_point(module_scope)

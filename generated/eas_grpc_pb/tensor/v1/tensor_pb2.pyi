@@ -41,6 +41,26 @@ class _DTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DType.ValueType
     DTYPE_FLOAT16: _DType.ValueType  # 10
     DTYPE_FLOAT32: _DType.ValueType  # 11
     DTYPE_FLOAT64: _DType.ValueType  # 12
+    DTYPE_BFLOAT16: _DType.ValueType  # 13
+    DTYPE_FLOAT8_E3M4: _DType.ValueType  # 14
+    """The float8 kinds, by the names that ml_dtypes gives them."""
+    DTYPE_FLOAT8_E4M3: _DType.ValueType  # 15
+    DTYPE_FLOAT8_E4M3B11FNUZ: _DType.ValueType  # 16
+    DTYPE_FLOAT8_E4M3FN: _DType.ValueType  # 17
+    DTYPE_FLOAT8_E4M3FNUZ: _DType.ValueType  # 18
+    DTYPE_FLOAT8_E5M2: _DType.ValueType  # 19
+    DTYPE_FLOAT8_E5M2FNUZ: _DType.ValueType  # 20
+    DTYPE_FLOAT8_E8M0FNU: _DType.ValueType  # 21
+    DTYPE_INT4: _DType.ValueType  # 22
+    """one byte for each element, in its low four bits"""
+    DTYPE_UINT4: _DType.ValueType  # 23
+    """the same"""
+    DTYPE_COMPLEX64: _DType.ValueType  # 24
+    """two float32, the real part first"""
+    DTYPE_COMPLEX128: _DType.ValueType  # 25
+    """two float64"""
+    DTYPE_BYTES: _DType.ValueType  # 26
+    """byte strings of any length, in Tensor.items; text is UTF-8"""
 
 class DType(_DType, metaclass=_DTypeEnumTypeWrapper):
     """The element type of a tensor. Multi-byte elements are little-endian."""
@@ -59,6 +79,26 @@ DTYPE_UINT64: DType.ValueType  # 9
 DTYPE_FLOAT16: DType.ValueType  # 10
 DTYPE_FLOAT32: DType.ValueType  # 11
 DTYPE_FLOAT64: DType.ValueType  # 12
+DTYPE_BFLOAT16: DType.ValueType  # 13
+DTYPE_FLOAT8_E3M4: DType.ValueType  # 14
+"""The float8 kinds, by the names that ml_dtypes gives them."""
+DTYPE_FLOAT8_E4M3: DType.ValueType  # 15
+DTYPE_FLOAT8_E4M3B11FNUZ: DType.ValueType  # 16
+DTYPE_FLOAT8_E4M3FN: DType.ValueType  # 17
+DTYPE_FLOAT8_E4M3FNUZ: DType.ValueType  # 18
+DTYPE_FLOAT8_E5M2: DType.ValueType  # 19
+DTYPE_FLOAT8_E5M2FNUZ: DType.ValueType  # 20
+DTYPE_FLOAT8_E8M0FNU: DType.ValueType  # 21
+DTYPE_INT4: DType.ValueType  # 22
+"""one byte for each element, in its low four bits"""
+DTYPE_UINT4: DType.ValueType  # 23
+"""the same"""
+DTYPE_COMPLEX64: DType.ValueType  # 24
+"""two float32, the real part first"""
+DTYPE_COMPLEX128: DType.ValueType  # 25
+"""two float64"""
+DTYPE_BYTES: DType.ValueType  # 26
+"""byte strings of any length, in Tensor.items; text is UTF-8"""
 Global___DType: _TypeAlias = DType  # noqa: Y015
 
 @_typing.final
@@ -73,11 +113,16 @@ class Tensor(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     dtype: Global___DType.ValueType
     data: _builtins.bytes
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The elements of a DTYPE_BYTES tensor; `data` is empty then."""
+
     def __init__(
         self,
         *,
@@ -85,10 +130,11 @@ class Tensor(_message.Message):
         dtype: Global___DType.ValueType = ...,
         shape: _abc.Iterable[_builtins.int] | None = ...,
         data: _builtins.bytes = ...,
+        items: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "dtype", b"dtype", "name", b"name", "shape", b"shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "dtype", b"dtype", "items", b"items", "name", b"name", "shape", b"shape"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,7 +147,12 @@ class PredictRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
     model: _builtins.str
+    padding: _builtins.bytes
+    """Means nothing and may occur several times: with it a writer moves the data of a tensor to a multiple of
+    16 bytes from the start of the message, where a reader can compute on it in place.
+    """
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tensor]: ...
     @_builtins.property
@@ -114,10 +165,11 @@ class PredictRequest(_message.Message):
         model: _builtins.str = ...,
         inputs: _abc.Iterable[Global___Tensor] | None = ...,
         outputs: _abc.Iterable[_builtins.str] | None = ...,
+        padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "model", b"model", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "model", b"model", "outputs", b"outputs", "padding", b"padding"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,7 +181,10 @@ class PredictResponse(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
     model: _builtins.str
+    padding: _builtins.bytes
+    """As in the request."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tensor]: ...
     def __init__(
@@ -137,11 +192,128 @@ class PredictResponse(_message.Message):
         *,
         model: _builtins.str = ...,
         outputs: _abc.Iterable[Global___Tensor] | None = ...,
+        padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "outputs", b"outputs", "padding", b"padding"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
+
+@_typing.final
+class UploadChunk(_message.Message):
+    """A piece of a serialized PredictRequest. The pieces come in order and without gaps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    CRC32_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Size of the whole request in bytes; in the first piece alone."""
+    data: _builtins.bytes
+    crc32: _builtins.int
+    """CRC-32 (IEEE 802.3, as in zlib) of the request's bytes from the first one to the last one of this piece."""
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        crc32: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32", b"crc32", "data", b"data", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadChunk: _TypeAlias = UploadChunk  # noqa: Y015
+
+@_typing.final
+class DescribeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeRequest: _TypeAlias = DescribeRequest  # noqa: Y015
+
+@_typing.final
+class TensorSpec(_message.Message):
+    """What a model wants or gives. A dimension of -1 may have any size."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    ANY_SHAPE_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    dtype: Global___DType.ValueType
+    """DTYPE_UNSPECIFIED: any"""
+    any_shape: _builtins.bool
+    """`shape` is empty and means nothing"""
+    optional: _builtins.bool
+    """of an input: it may be left out"""
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dtype: Global___DType.ValueType = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+        any_shape: _builtins.bool = ...,
+        optional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_shape", b"any_shape", "dtype", b"dtype", "name", b"name", "optional", b"optional", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TensorSpec: _TypeAlias = TensorSpec  # noqa: Y015
+
+@_typing.final
+class DescribeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    ANY_INPUTS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    any_inputs: _builtins.bool
+    """takes inputs of any names and gives outputs that depend on them"""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___TensorSpec] | None = ...,
+        outputs: _abc.Iterable[Global___TensorSpec] | None = ...,
+        any_inputs: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_inputs", b"any_inputs", "inputs", b"inputs", "model", b"model", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015

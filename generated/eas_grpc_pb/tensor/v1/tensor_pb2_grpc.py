@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TensorServiceStub(object):
-    """Runs models on tensors.
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,63 @@ class TensorServiceStub(object):
                 request_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
                 response_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
                 _registered_method=True)
+        self.PredictPartial = channel.unary_stream(
+                '/eas_grpc_pb.tensor.v1.TensorService/PredictPartial',
+                request_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
+                response_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+                _registered_method=True)
+        self.PredictStream = channel.stream_stream(
+                '/eas_grpc_pb.tensor.v1.TensorService/PredictStream',
+                request_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
+                response_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+                _registered_method=True)
+        self.PredictUpload = channel.stream_unary(
+                '/eas_grpc_pb.tensor.v1.TensorService/PredictUpload',
+                request_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.UploadChunk.SerializeToString,
+                response_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+                _registered_method=True)
+        self.Describe = channel.unary_unary(
+                '/eas_grpc_pb.tensor.v1.TensorService/Describe',
+                request_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeResponse.FromString,
+                _registered_method=True)
 
 
 class TensorServiceServicer(object):
-    """Runs models on tensors.
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take.
     """
 
     def Predict(self, request, context):
-        """Runs `model` once. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take.
+        """Runs `model` once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictPartial(self, request, context):
+        """Runs `model` once and answers as parts of the result become ready. A model that has no parts answers once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictStream(self, request_iterator, context):
+        """Runs a model for each request and answers in the same order. The first failure ends the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictUpload(self, request_iterator, context):
+        """What Predict does, for a request that is too large for one message. DATA_LOSS when a checksum or the size
+        does not fit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Describe(self, request, context):
+        """What `model` takes and gives.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +110,26 @@ def add_TensorServiceServicer_to_server(servicer, server):
                     request_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.FromString,
                     response_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.SerializeToString,
             ),
+            'PredictPartial': grpc.unary_stream_rpc_method_handler(
+                    servicer.PredictPartial,
+                    request_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.FromString,
+                    response_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.SerializeToString,
+            ),
+            'PredictStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.PredictStream,
+                    request_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.FromString,
+                    response_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.SerializeToString,
+            ),
+            'PredictUpload': grpc.stream_unary_rpc_method_handler(
+                    servicer.PredictUpload,
+                    request_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.UploadChunk.FromString,
+                    response_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.SerializeToString,
+            ),
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeRequest.FromString,
+                    response_serializer=eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'eas_grpc_pb.tensor.v1.TensorService', rpc_method_handlers)
@@ -70,7 +139,7 @@ def add_TensorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TensorService(object):
-    """Runs models on tensors.
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take.
     """
 
     @staticmethod
@@ -90,6 +159,114 @@ class TensorService(object):
             '/eas_grpc_pb.tensor.v1.TensorService/Predict',
             eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
             eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictPartial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/eas_grpc_pb.tensor.v1.TensorService/PredictPartial',
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/eas_grpc_pb.tensor.v1.TensorService/PredictStream',
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictRequest.SerializeToString,
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictUpload(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/eas_grpc_pb.tensor.v1.TensorService/PredictUpload',
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.UploadChunk.SerializeToString,
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/eas_grpc_pb.tensor.v1.TensorService/Describe',
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeRequest.SerializeToString,
+            eas__grpc__pb_dot_tensor_dot_v1_dot_tensor__pb2.DescribeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,25 +29,45 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TensorServiceStub:
-    """Runs models on tensors."""
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TensorServiceAsyncStub: ...
     Predict: _grpc.UnaryUnaryMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]
-    """Runs `model` once. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
+    """Runs `model` once."""
+    PredictPartial: _grpc.UnaryStreamMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]
+    """Runs `model` once and answers as parts of the result become ready. A model that has no parts answers once."""
+    PredictStream: _grpc.StreamStreamMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]
+    """Runs a model for each request and answers in the same order. The first failure ends the stream."""
+    PredictUpload: _grpc.StreamUnaryMultiCallable[_tensor_pb2.UploadChunk, _tensor_pb2.PredictResponse]
+    """What Predict does, for a request that is too large for one message. DATA_LOSS when a checksum or the size
+    does not fit.
+    """
+    Describe: _grpc.UnaryUnaryMultiCallable[_tensor_pb2.DescribeRequest, _tensor_pb2.DescribeResponse]
+    """What `model` takes and gives."""
 
 @_typing.type_check_only
 class TensorServiceAsyncStub(TensorServiceStub):
-    """Runs models on tensors."""
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Predict: _aio.UnaryUnaryMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]  # type: ignore[assignment]
-    """Runs `model` once. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
+    """Runs `model` once."""
+    PredictPartial: _aio.UnaryStreamMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]  # type: ignore[assignment]
+    """Runs `model` once and answers as parts of the result become ready. A model that has no parts answers once."""
+    PredictStream: _aio.StreamStreamMultiCallable[_tensor_pb2.PredictRequest, _tensor_pb2.PredictResponse]  # type: ignore[assignment]
+    """Runs a model for each request and answers in the same order. The first failure ends the stream."""
+    PredictUpload: _aio.StreamUnaryMultiCallable[_tensor_pb2.UploadChunk, _tensor_pb2.PredictResponse]  # type: ignore[assignment]
+    """What Predict does, for a request that is too large for one message. DATA_LOSS when a checksum or the size
+    does not fit.
+    """
+    Describe: _aio.UnaryUnaryMultiCallable[_tensor_pb2.DescribeRequest, _tensor_pb2.DescribeResponse]  # type: ignore[assignment]
+    """What `model` takes and gives."""
 
 class TensorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Runs models on tensors."""
+    """Runs models on tensors. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
 
     @_abc_1.abstractmethod
     def Predict(
@@ -55,6 +75,40 @@ class TensorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tensor_pb2.PredictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tensor_pb2.PredictResponse, _abc.Awaitable[_tensor_pb2.PredictResponse]]:
-        """Runs `model` once. NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that it does not take."""
+        """Runs `model` once."""
+
+    @_abc_1.abstractmethod
+    def PredictPartial(
+        self,
+        request: _tensor_pb2.PredictRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tensor_pb2.PredictResponse], _abc.AsyncIterator[_tensor_pb2.PredictResponse]]:
+        """Runs `model` once and answers as parts of the result become ready. A model that has no parts answers once."""
+
+    @_abc_1.abstractmethod
+    def PredictStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_tensor_pb2.PredictRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tensor_pb2.PredictResponse], _abc.AsyncIterator[_tensor_pb2.PredictResponse]]:
+        """Runs a model for each request and answers in the same order. The first failure ends the stream."""
+
+    @_abc_1.abstractmethod
+    def PredictUpload(
+        self,
+        request_iterator: _MaybeAsyncIterator[_tensor_pb2.UploadChunk],
+        context: _ServicerContext,
+    ) -> _typing.Union[_tensor_pb2.PredictResponse, _abc.Awaitable[_tensor_pb2.PredictResponse]]:
+        """What Predict does, for a request that is too large for one message. DATA_LOSS when a checksum or the size
+        does not fit.
+        """
+
+    @_abc_1.abstractmethod
+    def Describe(
+        self,
+        request: _tensor_pb2.DescribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tensor_pb2.DescribeResponse, _abc.Awaitable[_tensor_pb2.DescribeResponse]]:
+        """What `model` takes and gives."""
 
 def add_TensorServiceServicer_to_server(servicer: TensorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
