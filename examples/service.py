@@ -1,23 +1,18 @@
 import sys
-from typing import Any
 
-import grpc
-from eas_grpc_pb.tensor.v1 import tensor_pb2_grpc
-from eas_grpc_pb.tensor.v1.tensor_pb2 import PredictRequest, PredictResponse
+import numpy as np
+from numpy.typing import NDArray
 
 from eas_grpc import serving
 
 
-class Echo(tensor_pb2_grpc.TensorServiceServicer):
-    """Gives back what it gets."""
+@serving.model
+def brightness(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How bright each image is on average: float32 [N, pixels] in, float32 [N] out."""
+    return np.asarray(images.mean(axis=1))
 
-    def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:  # noqa: N802
-        return PredictResponse(model=request.model, outputs=request.inputs)
 
-
-def register(server: Any) -> None:
-    tensor_pb2_grpc.add_TensorServiceServicer_to_server(Echo(), server)
-
+models = serving.Models(brightness)
 
 if __name__ == "__main__":
-    sys.exit(serving.run(register, host="0.0.0.0", port=50051))  # noqa: S104
+    sys.exit(serving.run(models.register, host="0.0.0.0", port=50051))  # noqa: S104

@@ -10,13 +10,12 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from eas_grpc_pb.tensor.v1.tensor_pb2_grpc import add_TensorServiceServicer_to_server
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from eas_grpc import serving
 from eas_grpc.errors import ConfigError
 from server_demo import greeter
-from server_demo.tensor_service import AsyncTensorService, TensorService
+from server_demo.models import MODELS
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 50080
@@ -90,13 +89,13 @@ def serve(
 def register(server: Any) -> None:
     """Adds every service, for the synchronous server."""
     greeter.add_greeter(greeter.Greeter(), server)
-    add_TensorServiceServicer_to_server(TensorService(), server)
+    MODELS.register(server)
 
 
 def register_async(server: Any) -> None:
     """Adds every service, for the asyncio server."""
     greeter.add_greeter(greeter.AsyncGreeter(), server)
-    add_TensorServiceServicer_to_server(AsyncTensorService(), server)
+    MODELS.register_async(server)
 
 
 def descriptors() -> DescriptorPool:

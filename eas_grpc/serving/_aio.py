@@ -17,6 +17,7 @@ from eas_grpc.serving._reflection import add_reflection
 from eas_grpc.serving._registry import collect
 from eas_grpc.serving._server import NOT_STARTED
 from eas_grpc.serving.options import ServerOptions, channel_args, checked_options
+from eas_grpc.tensors._allocator import keep_large_buffers
 
 
 class AsyncServer:
@@ -71,6 +72,8 @@ class AsyncServer:
         if self._server is not None:
             raise ConfigError("this server was started before: make a new one")
         options = self._options
+        if options.keep_large_buffers:
+            keep_large_buffers()
         target = address(self._host, self._wanted_port)
         reason = why_not_bound(self._host, self._wanted_port)
         if reason is not None:

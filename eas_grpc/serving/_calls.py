@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -62,6 +63,27 @@ def report_failure(method: str, context: Any, error: BaseException) -> tuple[grp
 def behavior_of(handler: Any) -> Any:
     """The servicer's method behind a handler, whatever its shape."""
     return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+
+class Watched:
+    """The handlers around the servicers', made once for each method: that costs more than most calls' check."""
+
+    # A generic handler may answer any path; callers must not be able to fill the memory with paths.
+    _MOST = 1000
+
+    def __init__(self, make: Callable[[str, Any], Any]) -> None:
+        self._make = make
+        self._made: dict[str, tuple[Any, Any]] = {}
+
+    def __call__(self, method: str, handler: Any) -> Any:
+        """The handler to run in the place of `handler`."""
+        known = self._made.get(method)
+        if known is not None and known[0] is handler:
+            return known[1]
+        watched = self._make(method, handler)
+        if len(self._made) < self._MOST:
+            self._made[method] = (handler, watched)
+        return watched
 
 
 class BadMessage(Exception):

@@ -103,24 +103,24 @@ class HealthServicer:
     """Answers probes from the board, each Watch in a thread of its own."""
 
     def __init__(self, board: Health, *, watch_limit: int) -> None:
-        self._board = board
+        self.board = board
         self._watch_limit = watch_limit
 
     def check(self, request: Any, context: grpc.ServicerContext) -> Any:
         """The status now; NOT_FOUND for a service that this server does not have."""
-        status = self._board.status(request.service)
+        status = self.board.status(request.service)
         if status == "SERVICE_UNKNOWN":
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return _message(status)
 
     def list(self, _request: Any, _context: grpc.ServicerContext) -> Any:
         """The status of every service."""
-        return _listing(self._board)
+        return _listing(self.board)
 
     def watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """The status now and at each change, until the caller leaves or the server stops."""
         woken = threading.Event()
-        with self._board.listening(woken.set, limit=self._watch_limit) as admitted:
+        with self.board.listening(woken.set, limit=self._watch_limit) as admitted:
             if not admitted:
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, _TOO_MANY)
             last = None
@@ -129,7 +129,7 @@ class HealthServicer:
                 return
             while context.is_active():
                 woken.clear()
-                stopping, status = self._board.stopping, self._board.status(request.service)
+                stopping, status = self.board.stopping, self.board.status(request.service)
                 if status != last:
                     yield _message(status)
                     last = status
@@ -142,25 +142,25 @@ class AsyncHealthServicer:
     """Answers probes from the board, on the event loop."""
 
     def __init__(self, board: Health, *, watch_limit: int) -> None:
-        self._board = board
+        self.board = board
         self._watch_limit = watch_limit
 
     async def check(self, request: Any, context: Any) -> Any:
         """The status now; NOT_FOUND for a service that this server does not have."""
-        status = self._board.status(request.service)
+        status = self.board.status(request.service)
         if status == "SERVICE_UNKNOWN":
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return _message(status)
 
     async def list(self, _request: Any, _context: Any) -> Any:
         """The status of every service."""
-        return _listing(self._board)
+        return _listing(self.board)
 
     async def watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         """The status now and at each change, until the caller leaves or the server stops."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
-        with self._board.listening(
+        with self.board.listening(
             lambda: loop.call_soon_threadsafe(woken.set), limit=self._watch_limit
         ) as admitted:
             if not admitted:
@@ -168,7 +168,7 @@ class AsyncHealthServicer:
             last = None
             while True:
                 woken.clear()
-                stopping, status = self._board.stopping, self._board.status(request.service)
+                stopping, status = self.board.stopping, self.board.status(request.service)
                 if status != last:
                     yield _message(status)
                     last = status
@@ -181,6 +181,7 @@ def add_health(
     registry: Registry, servicer: HealthServicer | AsyncHealthServicer, pool: object = None
 ) -> None:
     """Adds the servicer; the synchronous one is run by `pool` and not by the server's workers."""
+    registry.follow(servicer.board.status)
 
     def handler(make: Any, behavior: Any, request: Any = _Request, response: Any = _Response) -> Any:
         if pool is not None:

@@ -13,7 +13,15 @@ import grpc
 from eas_grpc.errors import ConfigError
 from eas_grpc.serving import _gate
 from eas_grpc.serving._access import CallRecord
-from eas_grpc.serving._calls import CANCELLED, behavior_of, code_of, log_call, report_failure, same_shape
+from eas_grpc.serving._calls import (
+    CANCELLED,
+    Watched,
+    behavior_of,
+    code_of,
+    log_call,
+    report_failure,
+    same_shape,
+)
 from eas_grpc.serving.options import ServerOptions
 
 
@@ -22,6 +30,7 @@ class Interceptor(grpc.ServerInterceptor):
 
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
+        self._watched = Watched(_watched)
 
     def intercept_service(
         self,
@@ -36,7 +45,7 @@ class Interceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return _refusing(method, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        return _watched(method, handler)
+        return self._watched(method, handler)
 
 
 def check_plain(method: str, handler: Any) -> None:

@@ -15,7 +15,15 @@ import grpc
 from eas_grpc.errors import ConfigError
 from eas_grpc.serving import _gate
 from eas_grpc.serving._access import CallRecord
-from eas_grpc.serving._calls import CANCELLED, behavior_of, code_of, log_call, report_failure, same_shape
+from eas_grpc.serving._calls import (
+    CANCELLED,
+    Watched,
+    behavior_of,
+    code_of,
+    log_call,
+    report_failure,
+    same_shape,
+)
 from eas_grpc.serving.options import ServerOptions
 
 
@@ -24,6 +32,7 @@ class AsyncInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
+        self._watched = Watched(_watched)
 
     async def intercept_service(
         self,
@@ -38,7 +47,7 @@ class AsyncInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return _refusing(method, grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        return _watched(method, handler)
+        return self._watched(method, handler)
 
 
 def check_coroutine(method: str, handler: Any) -> None:

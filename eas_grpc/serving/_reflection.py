@@ -39,7 +39,7 @@ def add_reflection(
             name="grpc/reflection/v1/reflection.proto",
         )
     )
-    pools = Pools(pool, descriptor_pool.Default(), v1)
+    pools = Pools(pool, *registry.pools, descriptor_pool.Default(), v1)
     servicer = kind([*registry.services, *REFLECTION_SERVICES], pool=pools)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

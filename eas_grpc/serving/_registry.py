@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from eas_grpc.errors import ConfigError
 
@@ -22,6 +23,8 @@ class Registry:
     def __init__(self) -> None:
         self._generic: list[Any] = []
         self._registered: dict[str, dict[str, Any]] = {}
+        self._pools: list[DescriptorPool] = []
+        self._status: Callable[[str], str] = lambda _: "SERVING"
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """As on a grpc server."""
@@ -39,12 +42,29 @@ class Registry:
         """Adds a service of ours, in the place of one with that name."""
         self._registered[service_name] = dict(method_handlers)
 
+    def describe(self, pool: DescriptorPool) -> None:
+        """Lets reflection look into this pool too, for services that are not in protobuf's default one."""
+        self._pools.append(pool)
+
+    def follow(self, status: Callable[[str], str]) -> None:
+        """Lets services ask how the server is: `status` gives the health of a service by name."""
+        self._status = status
+
+    def is_serving(self, service: str = "") -> bool:
+        """Whether the server's health says that this service, or the whole server, can be called."""
+        return self._status(service) == "SERVING"
+
     def __getattr__(self, name: str) -> Any:
         """Whatever else a grpc server can do is not for `register` to do."""
         raise ConfigError(
             f"register(server) used server.{name}: it may only add services; the port, the start and the stop"
             " belong to eas_grpc.serving"
         )
+
+    @property
+    def pools(self) -> tuple[DescriptorPool, ...]:
+        """The pools that were given to `describe`."""
+        return tuple(self._pools)
 
     @property
     def services(self) -> tuple[str, ...]:

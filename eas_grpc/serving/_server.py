@@ -17,6 +17,7 @@ from eas_grpc.serving._intercept import Interceptor, check_plain
 from eas_grpc.serving._reflection import add_reflection
 from eas_grpc.serving._registry import collect
 from eas_grpc.serving.options import ServerOptions, channel_args, checked_options
+from eas_grpc.tensors._allocator import keep_large_buffers
 
 NOT_STARTED = "the server is not started: its port is known after start()"
 
@@ -77,6 +78,8 @@ class Server:
         if self._server is not None:
             raise ConfigError("this server was started before: make a new one")
         options = self._options
+        if options.keep_large_buffers:
+            keep_large_buffers()
         target = address(self._host, self._wanted_port)
         reason = why_not_bound(self._host, self._wanted_port)
         if reason is not None:

@@ -30,6 +30,8 @@ class ServerOptions:
     `min_ping_interval`, idle or not; one that pings faster more than `max_ping_strikes` times is
     disconnected. `tokens` turns the token check on: a call has to bring one of them, except to `open_methods`,
     each a service (`/package.Service/`) or one method (`/package.Service/Method`). `grace` is how long calls may go on after a stop.
+    `keep_large_buffers` makes large messages cheaper and holds for the whole process, for good: see
+    `eas_grpc.tensors.keep_large_buffers`.
 
     Raises ConfigError for a value that cannot work.
     """
@@ -46,12 +48,15 @@ class ServerOptions:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     open_methods: tuple[str, ...] = ("/grpc.health.v1.Health/",)
     reflection: bool = True
+    keep_large_buffers: bool = True
 
     def __post_init__(self) -> None:
         """Checks every value; strips what surrounds a token."""
         for name in ("max_message_bytes", "max_workers", "max_concurrent_streams", "max_concurrent_rpcs"):
             _check_count(name, getattr(self, name), least=1)
         _check_count("max_ping_strikes", self.max_ping_strikes, least=0)
+        for name in ("reflection", "keep_large_buffers"):
+            _check_flag(name, getattr(self, name))
         for name in ("min_ping_interval", "keepalive_interval", "keepalive_timeout"):
             check_seconds(name, getattr(self, name))
         if self.grace != 0 or isinstance(self.grace, bool):
@@ -116,6 +121,11 @@ def _check_count(name: str, value: object, *, least: int) -> None:
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
     if not least <= value <= _LARGEST_INT:
         raise ConfigError(f"{name}={value} must be from {least} to {_LARGEST_INT}")
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, not {value!r}")
 
 
 def _checked_tokens(tokens: object) -> tuple[str, ...]:

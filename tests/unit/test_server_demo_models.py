@@ -1,4 +1,4 @@
-"""The demo's pure parts: greetings, arrays, models, digits, and where it may listen."""
+"""The demo's pure parts: greetings, models, digits, and where it may listen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eas_grpc_pb.greeter.v1.greeter_pb2 import HelloManyTimesRequest
-from eas_grpc_pb.tensor.v1 import tensor_pb2
-from eas_grpc_pb.tensor.v1.tensor_pb2 import Tensor
 
 from eas_grpc.errors import ConfigError
-from server_demo import app, digits, greeter, models
-from server_demo.arrays import BadTensor, to_array, to_tensor
+from eas_grpc.serving import BadInput
+from server_demo import app, digits, greeter
+from server_demo.models import MODELS, echo, read_digits
 
 DEMO = Path(app.__file__).parent
 
@@ -41,63 +40,11 @@ def test_many_times_is_three_unless_said_and_has_limits():
             greeter.many_times(HelloManyTimesRequest(**values))
 
 
-DTYPES = [
-    "bool",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "float16",
-    "float32",
-    "float64",
-]
-SHAPES = [(), (0,), (3,), (2, 0, 5), (2, 3, 4)]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_every_dtype_and_shape_comes_back_as_it_was(dtype, shape):
-    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-    for given in (array, array.astype(array.dtype.newbyteorder(">")), array.copy(order="F")):
-        tensor = to_tensor("x", given)
-        assert tensor_pb2.DType.Name(tensor.dtype) == f"DTYPE_{dtype.upper()}"
-        back = to_array(tensor)
-        assert back.shape == shape
-        assert back.dtype == dtype
-        np.testing.assert_array_equal(back, array)
-        assert not back.flags.writeable
-
-
-F32 = tensor_pb2.DTYPE_FLOAT32
-BAD_TENSORS = [
-    ({"data": b""}, "'x' has dtype 0: use one of DTYPE_BOOL"),
-    ({"dtype": 99}, "has dtype 99"),
-    ({"dtype": F32, "shape": [-1]}, "no dimension may be negative"),
-    ({"dtype": F32, "shape": [2], "data": bytes(7)}, "has 7 bytes of data, but float32 of shape [2] needs 8"),
-    ({"dtype": F32, "shape": [2], "data": bytes(12)}, "has 12 bytes"),
-    ({"dtype": F32, "data": b""}, "float32 of shape [] needs 4"),
-    ({"dtype": F32, "shape": [2**40, 2**40]}, "needs 4835703278458516698824704"),
-    ({"dtype": F32, "shape": [1] * 33, "data": bytes(4)}, "33 dimensions: at most 32"),
-    ({"dtype": F32, "shape": [0, 2**62, 2**62]}, "too large"),
-    ({"dtype": tensor_pb2.DTYPE_BOOL, "shape": [2], "data": b"\1\2"}, "a byte other than 0 and 1"),
-]
-
-
-@pytest.mark.parametrize(("fields", "text"), BAD_TENSORS, ids=[text for _, text in BAD_TENSORS])
-def test_a_tensor_that_contradicts_itself_is_refused(fields, text):
-    with pytest.raises(BadTensor, match=re.escape(text)):
-        to_array(Tensor(name="x", **fields))
-
-
 def test_echo_gives_back_what_is_wanted():
     inputs = {"a": np.ones(2), "b": np.zeros(3)}
-    assert list(models.run("echo", inputs)) == ["a", "b"]
-    assert list(models.run("echo", inputs, ["b"])) == ["b"]
-    assert models.run("echo", {}) == {}
+    assert list(echo.run(inputs)) == ["a", "b"]
+    assert list(echo.run(inputs, ["b"])) == ["b"]
+    assert echo.run({}) == {}
 
 
 def image(value=0.0, dtype=np.float32, shape=(1, 784)):
@@ -105,32 +52,34 @@ def image(value=0.0, dtype=np.float32, shape=(1, 784)):
 
 
 REFUSALS = [
-    ("nothing", {}, (), models.UnknownModel, "no model 'nothing'; this server has digits, echo"),
-    ("", {}, (), models.UnknownModel, "no model ''"),
-    ("echo", {"a": image()}, ["b"], models.BadInput, "no output 'b' for these inputs; it gives 'a'"),
-    ("digits", {}, (), models.BadInput, "takes one input, 'images'; the request has none"),
-    ("digits", {"image": image()}, (), models.BadInput, "the request has 'image'"),
-    ("digits", {"images": image(), "x": image()}, (), models.BadInput, "has 'images', 'x'"),
-    ("digits", {"images": image(dtype=np.float64)}, (), models.BadInput, "must be float32; it is float64"),
-    ("digits", {"images": image(shape=(784,))}, (), models.BadInput, "it is [784]"),
-    ("digits", {"images": image(shape=(1, 28, 28))}, (), models.BadInput, "it is [1, 28, 28]"),
-    ("digits", {"images": image(255)}, (), models.BadInput, "values from 0 to 1"),
-    ("digits", {"images": image(-0.1)}, (), models.BadInput, "values from 0 to 1"),
-    ("digits", {"images": image(np.nan)}, (), models.BadInput, "values from 0 to 1"),
-    ("digits", {"images": image()}, ["labels"], models.BadInput, "it gives 'scores'"),
+    ({}, (), "input 'images' of model 'digits' is missing: it must be float32 of shape [N, 784]"),
+    ({"image": image()}, (), "has no input 'image': it takes 'images'"),
+    ({"images": image(), "x": image()}, (), "and got 'images', 'x'"),
+    ({"images": image(dtype=np.float64)}, (), "must be float32 of shape [N, 784]; it is float64"),
+    ({"images": image(shape=(784,))}, (), "it is float32 of shape [784]"),
+    ({"images": image(shape=(1, 28, 28))}, (), "it is float32 of shape [1, 28, 28]"),
+    ({"images": image(255)}, (), "values from 0 to 1"),
+    ({"images": image(-0.1)}, (), "values from 0 to 1"),
+    ({"images": image(np.nan)}, (), "values from 0 to 1"),
+    ({"images": image()}, ["labels"], "it gives 'scores'"),
 ]
 
 
-@pytest.mark.parametrize(("model", "inputs", "wanted", "kind", "text"), REFUSALS)
-def test_a_model_says_what_it_wants(model, inputs, wanted, kind, text):
-    with pytest.raises(kind, match=re.escape(text)):
-        models.run(model, inputs, wanted)
+@pytest.mark.parametrize(("inputs", "wanted", "text"), REFUSALS)
+def test_digits_says_what_it_wants(inputs, wanted, text):
+    with pytest.raises(BadInput, match=re.escape(text)):
+        read_digits.run(inputs, wanted)
+
+
+def test_the_models_are_those_that_the_design_names():
+    assert MODELS.names == ("echo", "digits")
+    assert (read_digits.spec.signature, echo.spec.signature) == ("predict_images", "serving_default")
 
 
 def test_scores_are_probabilities_one_row_per_image():
     images, _ = digits.samples()
     for batch in (images[:0], images[:1], images, np.ones((1, 784), np.float32)):
-        scores = models.run("digits", {"images": batch})["scores"]
+        scores = read_digits.run({"images": batch})["scores"]
         assert scores.shape == (len(batch), 10)
         assert scores.dtype == np.float32
         np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)

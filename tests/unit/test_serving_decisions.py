@@ -15,8 +15,8 @@ from eas_grpc.errors import ConfigError
 from eas_grpc.serving import Health, ServerOptions
 from eas_grpc.serving._access import CallRecord, failure_text, printable
 from eas_grpc.serving._gate import refusal
-from eas_grpc.serving._registry import collect
-from eas_grpc.serving.descriptors import repackaged
+from eas_grpc.serving._registry import Registry, collect
+from eas_grpc.serving.descriptors import repackaged, repackaged_together
 
 METHOD = "/a.B/C"
 
@@ -205,6 +205,38 @@ def test_nested_types_extensions_and_foreign_types_are_renamed_or_kept():
     assert renamed.fields_by_name["inner"].message_type.full_name == "new.pkg.Outer.Inner"
     assert renamed.fields_by_name["at"].message_type.full_name == "google.protobuf.Timestamp"
     assert target.FindExtensionByName("new.pkg.more").containing_type is renamed
+
+
+def test_files_that_import_each_other_are_renamed_together():
+    time_file, one, two = (descriptor_pb2.FileDescriptorProto() for _ in range(3))
+    timestamp_pb2.DESCRIPTOR.CopyToProto(time_file)
+    one.name, one.package, one.syntax = "old/v1/one.proto", "old.v1", "proto3"
+    one.message_type.add(name="One")
+    two.name, two.package, two.syntax = "old/v1/two.proto", "old.v1", "proto3"
+    two.dependency.extend([time_file.name, one.name])
+    two.message_type.add(name="Two").field.add(
+        name="one", number=1, type=11, label=1, type_name=".old.v1.One"
+    )
+    source, target = DescriptorPool(), DescriptorPool()
+    for file in (time_file, one, two):
+        source.Add(file)
+    target.Add(time_file)
+    files = [source.FindFileByName(file.name) for file in (one, two)]
+    for file in repackaged_together(files, package="new", folder="new/folder"):
+        target.Add(file)
+    assert target.FindMessageTypeByName("new.Two").fields_by_name["one"].message_type.full_name == "new.One"
+    renamed = target.FindFileByName("new/folder/two.proto")
+    assert [file.name for file in renamed.dependencies] == [time_file.name, "new/folder/one.proto"]
+
+
+def test_services_can_bring_descriptors_and_ask_for_the_health():
+    registry, pool = Registry(), DescriptorPool()
+    assert registry.is_serving()
+    assert registry.pools == ()
+    registry.describe(pool)
+    registry.follow(lambda service: "NOT_SERVING" if service == "a.B" else "SERVING")
+    assert registry.pools == (pool,)
+    assert (registry.is_serving(), registry.is_serving("a.B")) == (True, False)
 
 
 def test_options_survive_a_pickle_for_programs_that_start_servers_in_processes():

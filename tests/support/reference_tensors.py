@@ -1,16 +1,19 @@
-"""Tensor messages <-> numpy arrays, as tensor.proto says. Pure.
+"""TensorService once more, written with protobuf's own runtime and apart from eas_grpc.tensors.
 
-Written apart from eas_grpc.tensors on purpose: with one encoder on both sides a mistake would cancel out.
+With one encoder on both sides a mistake would cancel out: this is the other side, for tests of clients and of
+servers. It knows the element types that numpy has itself, except bytes and complex numbers.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from eas_grpc_pb.tensor.v1 import tensor_pb2
-from eas_grpc_pb.tensor.v1.tensor_pb2 import Tensor
+from eas_grpc_pb.tensor.v1.tensor_pb2 import PredictRequest, PredictResponse, Tensor, UploadChunk
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -79,6 +82,31 @@ def to_tensor(name: str, array: Array) -> Tensor:
         shape=array.shape,
         data=array.astype(little, copy=False).tobytes(),
     )
+
+
+def chunks(request: PredictRequest, size: int) -> Iterator[UploadChunk]:
+    """The request in pieces of `size` bytes of it each."""
+    data = request.SerializeToString()
+    for start in range(0, len(data), size):
+        yield UploadChunk(
+            total=0 if start else len(data),
+            data=data[start : start + size],
+            crc32=zlib.crc32(data[: start + size]),
+        )
+
+
+def echoed(request: PredictRequest) -> PredictResponse:
+    """What the model `echo` answers; BadTensor for a request that it refuses."""
+    inputs: dict[str, Array] = {}
+    for tensor in request.inputs:
+        if tensor.name in inputs:
+            raise BadTensor(f"two inputs are called {tensor.name[:100]!r}")
+        inputs[tensor.name] = to_array(tensor)
+    wanted = list(dict.fromkeys(request.outputs or inputs))
+    for name in wanted:
+        if name not in inputs:
+            raise BadTensor(f"model 'echo' has no output {name[:100]!r}")
+    return PredictResponse(model="echo", outputs=[to_tensor(name, inputs[name]) for name in wanted])
 
 
 def _known_dtypes() -> str:
