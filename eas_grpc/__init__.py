@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eas_grpc._version import __version__
 
 if TYPE_CHECKING:
-    from eas_grpc import aio, errors, serving
+    from eas_grpc import aio, errors, inference, serving, tensors
     from eas_grpc.endpoint import Endpoint
     from eas_grpc.errors import CallError, ConfigError
     from eas_grpc.options import PROFILES, Keepalive, Profile, StreamLimits
@@ -31,11 +31,13 @@ __all__ = [
     "aio",
     "connect",
     "errors",
+    "inference",
     "interceptors",
     "serving",
+    "tensors",
 ]
 
-_MODULES = ("aio", "errors", "serving")
+_MODULES = ("aio", "errors", "inference", "serving", "tensors")
 _HOMES = {
     "PROFILES": "eas_grpc.options",
     "CallError": "eas_grpc.errors",

@@ -15,10 +15,10 @@ from eas_grpc_pb.greeter.v1.greeter_pb2_grpc import GreeterServiceStub
 from eas_grpc_pb.tensor.v1 import tensor_pb2
 from eas_grpc_pb.tensor.v1.tensor_pb2 import PredictRequest, Tensor
 from eas_grpc_pb.tensor.v1.tensor_pb2_grpc import TensorServiceStub
+from support.reference_tensors import to_array, to_tensor
 from support.serving import COLOURS, AsyncRunner, bearer, dial, failure
 
 from server_demo import app, digits
-from server_demo.arrays import to_array, to_tensor
 
 TOKEN = bearer("demo-token")
 OURS = "eas_grpc_pb.greeter.v1.GreeterService"
@@ -121,7 +121,11 @@ NAN = Tensor(name="x", dtype=tensor_pb2.DTYPE_FLOAT32, shape=[2], data=bytes(7))
 REFUSALS = {
     "unknown model": (("resnet", ()), grpc.StatusCode.NOT_FOUND, "this server has digits, echo"),
     "broken tensor": (("echo", (NAN,)), grpc.StatusCode.INVALID_ARGUMENT, "has 7 bytes of data"),
-    "no input": (("digits", ()), grpc.StatusCode.INVALID_ARGUMENT, "takes one input, 'images'"),
+    "no input": (
+        ("digits", ()),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "input 'images' of model 'digits' is missing",
+    ),
     "two of one name": (
         ("echo", (to_tensor("x", np.ones(1)), to_tensor("x", np.ones(1)))),
         grpc.StatusCode.INVALID_ARGUMENT,

@@ -24,6 +24,9 @@ SERVICES = {
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "helloworld.GreeterService",
+    "inference.GRPCInferenceService",
+    "tensorflow.serving.ModelService",
+    "tensorflow.serving.PredictionService",
 }
 
 
@@ -80,6 +83,23 @@ def test_the_vendors_spellings_are_described_in_their_own_package(demo, service)
     assert [m.name for m in declared.method] == ["SayHello", "SayHelloManyTimes", "SayHelloToAll", "Chat"]
     assert declared.method[0].input_type == (f".{package}.HelloRequest" if package else ".HelloRequest")
     assert [m.name for m in file.message_type] == ["HelloRequest", "HelloResponse", "HelloManyTimesRequest"]
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "request_type"),
+    [
+        ("inference.GRPCInferenceService", "ModelInfer", "inference.ModelInferRequest"),
+        ("tensorflow.serving.PredictionService", "Predict", "tensorflow.serving.PredictRequest"),
+        ("tensorflow.serving.ModelService", "GetModelStatus", "tensorflow.serving.GetModelStatusRequest"),
+    ],
+)
+def test_the_services_of_others_are_described_under_the_names_that_travel(
+    demo, service, method, request_type
+):
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(demo))
+    found = pool.FindServiceByName(service).FindMethodByName(method)
+    assert found.input_type.full_name == request_type
+    assert all("eas_grpc_pb" not in file.name for file in found.input_type.file.dependencies)
 
 
 def test_the_reflection_client_of_grpc_reads_it(demo):

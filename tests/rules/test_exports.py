@@ -18,8 +18,10 @@ DOORS = [
     "eas_grpc.aio",
     "eas_grpc.codegen",
     "eas_grpc.errors",
+    "eas_grpc.inference",
     "eas_grpc.rpc",
     "eas_grpc.serving",
+    "eas_grpc.tensors",
 ]
 
 
@@ -83,7 +85,19 @@ def test_a_star_import_gives_exactly_the_listed_names():
 def test_each_name_of_the_package_is_the_one_of_its_home():
     for name, home in eas_grpc._HOMES.items():
         assert getattr(eas_grpc, name) is getattr(importlib.import_module(home), name)
-    assert set(eas_grpc._HOMES) == set(eas_grpc.__all__) - {"__version__", "aio", "errors", "serving"}
+    for name in eas_grpc._MODULES:
+        assert getattr(eas_grpc, name) is importlib.import_module(f"eas_grpc.{name}")
+    assert {*eas_grpc._HOMES, *eas_grpc._MODULES} == set(eas_grpc.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize("door", [eas_grpc.inference, eas_grpc.tensors], ids=lambda door: door.__name__)
+def test_each_name_of_a_folder_that_loads_late_is_the_one_of_its_home(door):
+    for name, home in door._HOMES.items():
+        assert getattr(door, name) is getattr(importlib.import_module(f"{door.__name__}.{home}"), name)
+    assert {*door._HOMES, *getattr(door, "_MODULES", ())} == set(door.__all__)
+    assert dir(door) == sorted(door.__all__)
+    with pytest.raises(AttributeError, match=f"module '{door.__name__}' has no attribute 'conect'"):
+        door.conect
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
@@ -102,7 +116,8 @@ def test_every_module_says_what_it_is_for(name):
 
 def test_warnings_of_an_import_are_errors():
     program = (
-        "import eas_grpc.aio, eas_grpc.serving, eas_grpc.codegen, eas_grpc.cli.__main__, server_demo.app"
+        "import eas_grpc.aio, eas_grpc.serving, eas_grpc.codegen, eas_grpc.cli.__main__, server_demo.app;"
+        "from eas_grpc.inference import *; from eas_grpc.tensors import *"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False

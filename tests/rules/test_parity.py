@@ -7,20 +7,27 @@ import inspect
 import pytest
 
 import eas_grpc
-from eas_grpc import aio, serving
-from server_demo import app, greeter, tensor_service
+from eas_grpc import aio, inference, serving
+from server_demo import app, greeter
 
 PAIRS = [
     (eas_grpc.connect, aio.connect),
     (eas_grpc.interceptors, aio.interceptors),
     (serving.run, serving.run_async),
     (serving.Server, serving.AsyncServer),
+    (serving.Models.register, serving.Models.register_async),
     (app.build, app.build_async),
 ]
+CLIENTS = [
+    (inference.InferenceClient, inference.AsyncInferenceClient),
+    (inference.TensorClient, inference.AsyncTensorClient),
+    (inference.OpenInferenceClient, inference.AsyncOpenInferenceClient),
+    (inference.TFServingClient, inference.AsyncTFServingClient),
+]
 CLASSES = [
+    *CLIENTS,
     (serving.Server, serving.AsyncServer),
     (greeter.Greeter, greeter.AsyncGreeter),
-    (tensor_service.TensorService, tensor_service.AsyncTensorService),
 ]
 
 
@@ -54,9 +61,17 @@ def test_both_colours_of_a_class_have_the_same_names_and_parameters(pair):
             ], name
 
 
+@pytest.mark.parametrize("pair", CLIENTS, ids=named)
+def test_both_colours_of_a_client_have_the_same_parameters_with_the_same_defaults(pair):
+    sync, asynchronous = map(methods, pair)
+    for name, method in sync.items():
+        assert parameters(method) == parameters(asynchronous[name]), name
+    assert parameters(pair[0]) == parameters(pair[1])
+
+
 def test_every_class_that_has_an_asyncio_twin_is_compared():
-    for module in (serving, greeter, tensor_service):
-        for name, value in vars(module).items():
+    for module in (inference, serving, greeter):
+        for name, value in [(name, getattr(module, name)) for name in dir(module)]:
             twin = f"Async{name}"
             # Not what a module imports: collections.abc has twins of its own.
             if hasattr(module, twin) and value.__module__.startswith(("eas_grpc.", "server_demo.")):
