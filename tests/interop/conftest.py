@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from interop.programs import BUILD, HERE, TOKEN, locked, serving, unavailable
+from interop.programs import BUILD, HERE, PEERS_PYTHON, TOKEN, locked, serving, unavailable
 
 _INSTALL_SECONDS = 600
 
@@ -50,6 +51,14 @@ def node_programs() -> tuple[str, Path]:
                 unavailable(f"`npm ci` failed in {folder}:\n{done.stderr}")
             stamp.write_bytes(wanted)
     return node, folder
+
+
+@pytest.fixture(scope="session")
+def peers_python() -> str:
+    """The interpreter of the environment that holds the Python packages of others."""
+    if not os.access(PEERS_PYTHON, os.X_OK):
+        unavailable(f"no environment with the packages of others at {PEERS_PYTHON}: run `make interop`")
+    return PEERS_PYTHON
 
 
 def _install(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:

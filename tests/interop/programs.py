@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = HERE / ".build"
 PROTOC_PYTHON = os.path.abspath(os.environ.get("EAS_GRPC_PROTOC_PYTHON") or ROOT / ".venv-codegen/bin/python")
+PEERS_PYTHON = os.path.abspath(os.environ.get("EAS_GRPC_PEERS_PYTHON") or ROOT / ".venv-peers/bin/python")
 TOKEN = "interop-token"
 
 _START_SECONDS = 30
