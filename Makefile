@@ -6,13 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := .venv-codegen-plugins
 CODEGEN := .venv-codegen
+PEERS := .venv-peers
+FUZZ := .venv-fuzz
+FUZZ_SECONDS ?= 60
 PYTEST := $(BIN)/python -m pytest -n 2 -q
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest interop bench docs build clean
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest interop fuzz bench docs build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -46,6 +49,20 @@ $(PLUGINS)/ready: pyproject.toml
 	$(call new-venv,$(PLUGINS))
 	@$(PLUGINS)/bin/python -m pip install --group codegen-plugins
 	@touch $@
+
+$(PEERS)/ready: pyproject.toml
+	@echo "setting up the clients of others ..."
+	$(call new-venv,$(PEERS))
+	@$(PEERS)/bin/python -m pip install --group peers
+	@$(PEERS)/bin/python -m pip install --no-deps --group peers-alone
+	@touch $@
+
+# Not marked as ready where atheris cannot be had: `make fuzz` says so, and tries again the next time.
+$(FUZZ)/ready: pyproject.toml
+	@echo "setting up $(FUZZ) ..."
+	$(call new-venv,$(FUZZ))
+	@$(FUZZ)/bin/python -m pip install -e .
+	@if $(FUZZ)/bin/python -m pip install --only-binary :all: --group fuzz; then touch $@; fi
 
 setup: $(VENV)/dev $(CODEGEN)/ready $(PLUGINS)/ready  ## make all environments
 
@@ -85,8 +102,11 @@ test-wheel: build $(CODEGEN)/ready $(PLUGINS)/ready  ## install the wheel elsewh
 test-lowest: $(VENV)/dev  ## unit tests on the lowest versions allowed
 	@scripts/test-lowest
 
-interop: setup  ## clients and servers that others wrote, in other languages
+interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in other languages
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q tests/interop
+
+fuzz: $(FUZZ)/ready  ## readers of tensors against what coverage suggests (FUZZ_SECONDS=60)
+	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
 
 bench: $(VENV)/dev  ## cost of a call against the bare library, as ratios
 	@$(BIN)/python -m benchmarks
@@ -95,5 +115,5 @@ docs: $(VENV)/dev  ## run the code in README and docs
 	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
 
 clean:  ## remove everything that make has made
-	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) .venv-wheel .venv-lowest dist build .coverage* .mypy_cache .pytest_cache \
-		.ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules
+	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) $(PEERS) $(FUZZ) .venv-wheel .venv-lowest dist build .coverage* .mypy_cache \
+		.pytest_cache .ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules
