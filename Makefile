@@ -108,8 +108,8 @@ interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in othe
 fuzz: $(FUZZ)/ready  ## readers of tensors against what coverage suggests (FUZZ_SECONDS=60)
 	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
 
-bench: $(VENV)/dev  ## cost of a call against the bare library, as ratios
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/dev $(PEERS)/ready  ## cost of calls and tensors against the bare library and a peer, as ratios
+	@$(BIN)/python -m benchmarks --chart benchmarks/tensors.png
 
 docs: $(VENV)/dev  ## run the code in README and docs
 	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
