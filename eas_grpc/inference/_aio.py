@@ -36,6 +36,10 @@ class AsyncShell:
     def __init__(self, channel: grpc.aio.Channel, plan: Planner) -> None:
         if isinstance(channel, grpc.Channel):
             raise ConfigError("this is a blocking channel: use the client whose name has no Async")
+        if not hasattr(channel, "unary_unary"):
+            raise ConfigError(
+                f"channel must be one, such as eas_grpc.aio.connect() gives, not {type(channel).__name__}"
+            )
         self._plan = plan
         protocol = plan.protocol
         self.calls: dict[str, Any] = {

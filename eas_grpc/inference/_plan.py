@@ -110,6 +110,13 @@ class Planner:
         if outputs is not None:
             outputs = _names(outputs)
         if version or id or signature or parameters:
+            for name, value in (("version", version), ("id", id), ("signature", signature)):
+                if not isinstance(value, str):
+                    raise ConfigError(f"{name}= must be a text, such as '1', not {value!r}")
+            if parameters and not (
+                isinstance(parameters, Mapping) and all(isinstance(name, str) for name in parameters)
+            ):
+                raise ConfigError("parameters= must be values by name, such as {'priority': 1}")
             self._has_place_for(version=version, id=id, signature=signature, parameters=parameters)
         return Request(model, {}, outputs or (), version, id, parameters or {}, signature, typed=self._typed)
 
@@ -206,7 +213,8 @@ class Planner:
     def forget(self, model: str) -> None:
         """Forgets what is known of a model."""
         self._given.pop(model, None)
-        self._described = {key: spec for key, spec in self._described.items() if key[0] != model}
+        for key in [key for key in list(self._described) if key[0] == model]:
+            self._described.pop(key, None)
 
     def _spec(self, asked: Request) -> ModelSpec | None:
         found = self._described.get((asked.model, asked.version, asked.signature))

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from eas_grpc.errors import ConfigError, WireError
 from eas_grpc.tensors._dtypes import element_of
-from eas_grpc.tensors._wire import Buffer
+from eas_grpc.tensors._wire import MOST_DIMENSIONS, Buffer
 
 __all__ = ["Array", "array_at", "as_array", "byte_items", "bytes_array"]
 
 Array = NDArray[Any]
 
 # numpy's own limit, which was 32 before version 2.
-_MOST_DIMENSIONS = 64
 _MOST_ELEMENTS = 2**63 - 1
 _ON_CPU = frozenset((1, 3, 11, 13))  # kDLCPU, and host memory that CUDA, ROCm or CUDA managed
 
@@ -108,8 +107,8 @@ def array_at(
 
 def element_count(shape: Sequence[int], name: str) -> int:
     """How many elements a shape has. Raises WireError for a shape that no array can have."""
-    if len(shape) > _MOST_DIMENSIONS:  # their product would take minutes to work out
-        raise WireError(f"tensor {name[:100]!r} has {len(shape)} dimensions: the most is {_MOST_DIMENSIONS}")
+    if len(shape) > MOST_DIMENSIONS:  # their product would take minutes to work out
+        raise WireError(f"tensor {name[:100]!r} has {len(shape)} dimensions: the most is {MOST_DIMENSIONS}")
     if any(size < 0 for size in shape):
         raise WireError(f"tensor {name[:100]!r} has shape {shape[:32]}: no dimension may be negative")
     count = math.prod(shape)

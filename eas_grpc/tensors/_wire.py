@@ -17,14 +17,15 @@ __all__ = [
     "BYTES",
     "FIXED32",
     "FIXED64",
+    "MOST_DIMENSIONS",
     "VARINT",
     "Buffer",
     "Span",
     "bytes_field",
+    "dimensions",
     "fields",
     "float32",
     "float64",
-    "integers",
     "key",
     "number_field",
     "packed_field",
@@ -47,6 +48,8 @@ _SIGN64 = 2**63
 _DEEPEST_GROUP = 100
 # Of the varint of a key or a length, which have 32 bits; protobuf's own readers refuse longer ones.
 _LONGEST_SIZE = 5
+# As numpy 2 has it; before, it was 32.
+MOST_DIMENSIONS = 64
 _ONE_BYTE = tuple(bytes((number,)) for number in range(128))
 
 
@@ -171,12 +174,16 @@ def text(data: Buffer, start: int, end: int) -> str:
         raise WireError(f"the text at offset {start} is not UTF-8") from None
 
 
-def integers(data: Buffer, start: int, end: int) -> Iterator[int]:
-    """The values of one packed piece of a repeated integer field."""
+def dimensions(data: Buffer, start: int, end: int) -> list[int]:
+    """The values of one packed piece of a shape. Raises WireError when no array has so many dimensions."""
+    shape: list[int] = []
     at = start
     while at < end:
         value, at = read_varint(data, at, end)
-        yield signed(value)
+        shape.append(signed(value))
+        if len(shape) > MOST_DIMENSIONS:
+            raise WireError(f"a shape has more than {MOST_DIMENSIONS} dimensions, at offset {start}")
+    return shape
 
 
 def float32(data: Buffer, start: int) -> float:

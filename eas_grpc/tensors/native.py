@@ -19,8 +19,8 @@ from eas_grpc.tensors._wire import (
     VARINT,
     Buffer,
     bytes_field,
+    dimensions,
     fields,
-    integers,
     key,
     number_field,
     packed_field,
@@ -185,7 +185,7 @@ def _read_tensor(data: Buffer, start: int, end: int) -> tuple[str, Array, int]:
         if found == _DATA:
             content = (first, second)
         elif found == _SHAPE:
-            shape.extend(integers(data, first, second))
+            shape.extend(dimensions(data, first, second))
         elif found == _DTYPE:
             number = first & 0xFFFFFFFF
         elif found == _NAME:

@@ -37,8 +37,8 @@ from eas_grpc.tensors._wire import (
     VARINT,
     Buffer,
     bytes_field,
+    dimensions,
     fields,
-    integers,
     key,
     packed_field,
     signed,
@@ -266,7 +266,7 @@ def _read_tensor(data: Buffer, start: int, end: int) -> _Tensor:
     items: list[bytes] = []
     for found, first, second in fields(data, (start, end)):
         if found == _SHAPE:
-            shape.extend(integers(data, first, second))
+            shape.extend(dimensions(data, first, second))
         elif found == _DATATYPE:
             datatype = text(data, first, second)
         elif found == _NAME:

@@ -107,10 +107,9 @@ _BITS = np.dtype("<u2")
 
 _ELEMENTS = {element.tf: element for element in ELEMENTS if element.tf}
 
-# What the tensors of one message may claim to hold by naming a shape and leaving out values, in bytes. One value
-# for all elements takes no memory here; several do, so up to 1 MiB, or 16 times as much as they are themselves.
-_MOST_LEFT_OUT = 64 * 2**20
-_MOST_REPEATED = 2**20
+# What the tensors of one message may claim to hold by naming a shape and leaving out values: so many bytes, or so
+# many times as much as the message has. Whoever computes on such a tensor takes the memory for it.
+_MOST_LEFT_OUT = 2**20
 _MOST_TIMES = 16
 
 
@@ -228,7 +227,7 @@ def _read_tensors(data: Buffer, entry: int) -> tuple[dict[str, Array], bool]:
     """The arrays of a map, of which the last one of a name counts; and whether all of them came as values."""
     arrays: dict[str, Array] = {}
     raw = typed = False
-    room = _MOST_LEFT_OUT
+    room = max(_MOST_LEFT_OUT, _MOST_TIMES * len(data))
     for found, start, end in fields(data, (0, len(data))):
         if found != entry:
             continue
@@ -246,8 +245,8 @@ def _read_tensors(data: Buffer, entry: int) -> tuple[dict[str, Array], bool]:
             values = _values(data, tensor, element)
             typed |= element is not BYTES_ELEMENT and count > 0
             if values.size < count:
-                values = _filled(values, count, room, name)
-                room -= values.nbytes
+                room -= _left_out(values, count, room, name)
+                values = _filled(values, count)
             arrays[name] = shaped(values, tensor.shape, name)
     return arrays, typed and not raw
 
@@ -357,21 +356,22 @@ def _values(data: Buffer, tensor: _Tensor, element: Element) -> Array:
     return numbers.astype(_BITS).view(dtype)
 
 
-def _filled(values: Array, count: int, room: int, name: str) -> Array:
-    """All values, where the last one is repeated as often as the shape demands; zeros where there is none."""
-    if count * values.itemsize > room:
+def _left_out(values: Array, count: int, room: int, name: str) -> int:
+    """What a tensor takes that names this many elements, in bytes. Raises WireError when it is more than `room`."""
+    size = values.itemsize + (len(values[-1]) if values.dtype == object and values.size else 0)
+    if count * size > room:
         raise WireError(
             f"tensor {name[:100]!r} has {values.size} values for {count} elements, and what tensors may leave out"
-            f" of one message is limited to {_MOST_LEFT_OUT} bytes"
+            f" of this message is limited to {room} bytes"
         )
-    if values.size <= 1:
+    return count * size
+
+
+def _filled(values: Array, count: int) -> Array:
+    """All values, where the last one is repeated as often as the shape demands; zeros where there is none."""
+    if values.size <= 1:  # without memory for them
         nothing = b"" if values.dtype == object else 0
         return np.broadcast_to(values if values.size else np.array([nothing], values.dtype), (count,))
-    if count * values.itemsize > max(_MOST_REPEATED, _MOST_TIMES * values.nbytes):
-        raise WireError(
-            f"tensor {name[:100]!r} has {values.size} values for {count} elements: the last one may be repeated up"
-            f" to {_MOST_REPEATED} bytes in all, or to {_MOST_TIMES} times what is there"
-        )
     filled = np.empty(count, values.dtype)
     filled[: values.size] = values
     filled[values.size :] = values[-1]

@@ -87,6 +87,11 @@ class Assembly:
         self._memory[self._filled : filled] = data
         self._filled = filled
 
+    @property
+    def filled(self) -> int:
+        """How many bytes have come."""
+        return self._filled
+
     def message(self) -> memoryview:
         """The whole, read-only. Raises DamagedUpload when there is less than the first piece stated."""
         if self._memory is None:

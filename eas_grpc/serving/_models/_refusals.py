@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["REFUSALS", "BadInput", "Refused", "verdict"]
 
-# Details travel in the trailers, percent-encoded, where peers allow 8 KiB and more.
+# Details travel in the trailers, percent-encoded, where peers allow 8 KiB and more: three bytes for each of UTF-8's
+# beyond ASCII.
 _LONGEST_TEXT = 1000
 
 
@@ -29,4 +30,7 @@ def verdict(error: Refused | BadInput) -> tuple[str, str]:
     status, text = (
         (error.status, error.text) if isinstance(error, Refused) else ("INVALID_ARGUMENT", str(error))
     )
-    return status, text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "..."
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= _LONGEST_TEXT:
+        return status, text
+    return status, encoded[:_LONGEST_TEXT].decode(errors="ignore") + "..."

