@@ -288,7 +288,7 @@ def test_what_a_message_leaves_out_is_limited_to_a_mebibyte_in_all() -> None:
     assert {array.shape for array in tf_serving.decode_request(both).inputs.values()} == {(2**17,)}
     tiny = TensorProto(dtype="DT_INT8", tensor_shape=shape(2), int_val=[1])
     three = PredictRequest(inputs={"a": half, "b": half, "c": tiny}).SerializeToString()
-    with pytest.raises(WireError, match=r"has 1 values for .* elements, .* limited to 0 bytes"):
+    with pytest.raises(WireError, match=r"has 1 values for .* elements, .* limited to \d+ bytes"):
         tf_serving.decode_request(three)
     for dtype in ("DT_INT8", "DT_STRING", "DT_COMPLEX128"):
         with pytest.raises(WireError, match="'x' has 0 values for 1073741824 elements"):
