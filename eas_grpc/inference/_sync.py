@@ -27,7 +27,9 @@ class Shell:
         if isinstance(channel, grpc.aio.Channel):
             raise ConfigError("this is an asyncio channel: use the client whose name begins with Async")
         if not hasattr(channel, "unary_unary"):
-            raise ConfigError(f"channel must be one, such as eas_grpc.connect() gives, not {type(channel).__name__}")
+            raise ConfigError(
+                f"channel must be one, such as eas_grpc.connect() gives, not {type(channel).__name__}"
+            )
         self._plan = plan
         protocol = plan.protocol
         self.calls: dict[str, Any] = {
