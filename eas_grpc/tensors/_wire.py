@@ -24,7 +24,6 @@ __all__ = [
     "bytes_field",
     "dimensions",
     "fields",
-    "float32",
     "float64",
     "key",
     "number_field",
@@ -184,11 +183,6 @@ def dimensions(data: Buffer, start: int, end: int) -> list[int]:
         if len(shape) > MOST_DIMENSIONS:
             raise WireError(f"a shape has more than {MOST_DIMENSIONS} dimensions, at offset {start}")
     return shape
-
-
-def float32(data: Buffer, start: int) -> float:
-    """A fixed 32-bit number."""
-    return float(struct.unpack_from("<f", data, start)[0])
 
 
 def float64(data: Buffer, start: int) -> float:

@@ -139,16 +139,16 @@ _layouts: dict[tuple[str, int, bytes], _Layout] = {}
 
 
 def _read(data: Buffer, what: str) -> tuple[str, dict[str, Array], tuple[str, ...]]:
-    key = (what, len(data), bytes(data[:_PROBE]))
-    known = _layouts.get(key)
+    probe = (what, len(data), bytes(data[:_PROBE]))
+    known = _layouts.get(probe)
     if known is None or data[: len(known.head)] != known.head:
-        return _parsed(data, what, key)
+        return _parsed(data, what, probe)
     array = array_at(data, len(known.head), len(data), known.dtype, known.shape, known.name)
     return known.model, {known.name: array}, known.wanted
 
 
 def _parsed(
-    data: Buffer, what: str, key: tuple[str, int, bytes]
+    data: Buffer, what: str, probe: tuple[str, int, bytes]
 ) -> tuple[str, dict[str, Array], tuple[str, ...]]:
     model = ""
     arrays: dict[str, Array] = {}
@@ -170,7 +170,7 @@ def _parsed(
             if len(_layouts) >= _MOST_LAYOUTS:
                 _layouts.clear()
             head = bytes(data[:start])
-            _layouts[key] = _Layout(head, model, tuple(wanted), name, array.dtype, array.shape)
+            _layouts[probe] = _Layout(head, model, tuple(wanted), name, array.dtype, array.shape)
     return model, arrays, tuple(wanted)
 
 

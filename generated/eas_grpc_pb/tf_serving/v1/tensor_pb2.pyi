@@ -94,7 +94,9 @@ class TensorProto(_message.Message):
     dtype: _types_pb2.DataType.ValueType
     version_number: _builtins.int
     tensor_content: _builtins.bytes
-    """As they lie in memory, little-endian; for every type but strings. The lists are empty then."""
+    """As they lie in memory, little-endian; strings only where a server is told to, all lengths first. The lists are
+    empty then.
+    """
     float8_val: _builtins.bytes
     """the float8 kinds, a byte each"""
     @_builtins.property
