@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest interop fuzz bench docs build clean
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop fuzz bench docs build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -74,22 +74,21 @@ test: setup  ## unit, integration and rule tests, with branch coverage
 	@$(PYTEST) tests --ignore tests/interop --cov --cov-report= --durations 8
 	@$(BIN)/coverage report --fail-under 95
 
-lint: $(VENV)/dev  ## style, formatting, layers
+lint: $(VENV)/dev $(CODEGEN)/ready  ## style, formatting, layers, protos
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/eas-grpc lint --protoc-python $(CODEGEN)/bin/python
 
 types: $(VENV)/dev  ## mypy (strict) and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
 generate: setup  ## compile protos/ into generated/
-	@$(BIN)/python -m eas_grpc.codegen --protos protos --out generated \
-		--protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
+	@$(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
 
 check-generated: setup  ## prove that generated/ is what protos/ gives
-	@$(BIN)/python -m eas_grpc.codegen --protos protos --out generated \
-		--protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin --check
+	@$(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin --check
 
 build: $(VENV)/dev  ## sdist and wheel into dist/
 	@rm -rf dist
@@ -102,18 +101,21 @@ test-wheel: build $(CODEGEN)/ready $(PLUGINS)/ready  ## install the wheel elsewh
 test-lowest: $(VENV)/dev  ## unit tests on the lowest versions allowed
 	@scripts/test-lowest
 
+test-portable: setup  ## one portable tree on every protobuf and grpcio that it is for
+	@scripts/test-portable
+
 interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in other languages
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q tests/interop
 
 fuzz: $(FUZZ)/ready  ## readers of tensors against what coverage suggests (FUZZ_SECONDS=60)
 	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
 
-bench: $(VENV)/dev $(PEERS)/ready  ## cost of calls and tensors against the bare library and a peer, as ratios
+bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios
 	@$(BIN)/python -m benchmarks --chart benchmarks/tensors.png
 
-docs: $(VENV)/dev  ## run the code in README and docs
+docs: setup  ## run the code in README and docs
 	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
 
 clean:  ## remove everything that make has made
-	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) $(PEERS) $(FUZZ) .venv-wheel .venv-lowest dist build .coverage* .mypy_cache \
+	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) $(PEERS) $(FUZZ) .venv-portable .venv-wheel .venv-lowest dist build .coverage* .mypy_cache \
 		.pytest_cache .ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules

@@ -13,6 +13,7 @@ Every class holds plain data and survives pickling. The one warning is Plaintext
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,14 @@ class ConfigError(EasError, ValueError):
 
 
 class SchemaError(EasError):
-    """A .proto file, a descriptor or a generated file cannot be used as it is."""
+    """A .proto file, a descriptor or a generated file cannot be used as it is.
+
+    `diagnostics` says the same as data, one `eas_grpc.codegen.Diagnostic` per place; empty if there is no place.
+    """
+
+    def __init__(self, message: str, diagnostics: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
 
 
 class WireError(EasError, ValueError):

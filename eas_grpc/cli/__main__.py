@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eas_grpc._version import __version__
-from eas_grpc.cli import _env, _health, _hello, _serve
+from eas_grpc.cli import _breaking, _env, _generate, _health, _hello, _init, _lint, _serve
 
 if TYPE_CHECKING:
     from eas_grpc.errors import EasError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["cli", "exit_code", "main"]
 
 _CHECK_FAILED, _USAGE, _LOCAL_FILE, _CANNOT_CONNECT, _CALL_FAILED = 1, 2, 3, 5, 64
+_INTERRUPTED = 130
 
 
 class _Group(click.Group):
@@ -26,20 +27,25 @@ class _Group(click.Group):
         """Runs the command; any other exception is a bug and keeps its traceback."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # As shells report it: 1 would say that a check failed.
+            ctx.exit(_INTERRUPTED)
         except Exception as error:
             # Not at the top: `eas_grpc.errors` is for commands that did something.
-            from eas_grpc.errors import EasError
+            from eas_grpc.errors import EasError, SchemaError
 
             if not isinstance(error, EasError):
                 raise
-            click.echo(f"Error: {error}", err=True)
+            # Diagnostics say for each place how bad it is.
+            located = isinstance(error, SchemaError) and error.diagnostics
+            click.echo(error if located else f"Error: {error}", err=True)
             ctx.exit(exit_code(error))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="eas-grpc")
 def cli() -> None:
-    """Call, serve and check PAI-EAS model-inference services over gRPC.
+    """Call, serve, generate for and check PAI-EAS model-inference services over gRPC.
 
     \b
     Exit codes: 0 good, 1 check failed, 2 usage, 3 local file or schema, 4 not serving,
@@ -47,6 +53,10 @@ def cli() -> None:
     """
 
 
+cli.add_command(_init.init)
+cli.add_command(_generate.generate)
+cli.add_command(_lint.lint)
+cli.add_command(_breaking.breaking)
 cli.add_command(_serve.serve)
 cli.add_command(_health.health)
 cli.add_command(_hello.hello)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from eas_grpc.codegen._manifest import MANIFEST
-from eas_grpc.codegen._run import Job, build, compare, previous_run
+from eas_grpc.codegen._build import build
+from eas_grpc.codegen._job import Built, Job
+from eas_grpc.codegen._manifest import MANIFEST, OWN_TOOL, digest
+from eas_grpc.codegen._run import compare, leftovers, previous_run
 
 __all__ = ["Finding", "FindingKind", "check"]
+
+_FOREIGN = "no .proto here gives it; remove it, or let `--clean` do so"
 
 
 class FindingKind(str, Enum):
@@ -19,11 +23,12 @@ class FindingKind(str, Enum):
     MISSING = "missing"
     CHANGED = "changed"
     STALE = "stale"  # an earlier run wrote it and this one would not
+    FOREIGN = "foreign"  # a generated module that no run of ours knows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One difference. `path` is relative to the output root."""
+    """One difference. `path` is relative to the output root (a descriptor set's is as it was given)."""
 
     kind: FindingKind
     path: str
@@ -43,14 +48,26 @@ def check(job: Job) -> tuple[Finding, ...]:
     built = build(job)
     tools = [] if before is None else _tool_findings(before.tools, built.manifest.tools)
     found = compare(job.out, built, before)
-    # With other tools the manifest differs in any case, and that has been said.
-    changed = [path for path in found.changed if not (tools and path == MANIFEST)]
+    # With other tools the manifest differs in any case, and that has been said. If only our own part is another one
+    # and all files are the same, the output is as fresh as it can be.
+    own_alone = before is not None and replace(before, tools=built.manifest.tools) == built.manifest
+    changed = [path for path in found.changed if path != MANIFEST or not (tools or own_alone)]
+    foreign = leftovers(job.out, built, before)
     return (
         *tools,
         *(Finding(kind=FindingKind.MISSING, path=path) for path in found.missing),
         *(Finding(kind=FindingKind.CHANGED, path=path) for path in changed),
         *(Finding(kind=FindingKind.STALE, path=path) for path in found.stale),
+        *(Finding(kind=FindingKind.FOREIGN, path=path, detail=_FOREIGN) for path in foreign),
+        *_descriptor_set_findings(job, built),
     )
+
+
+def _descriptor_set_findings(job: Job, built: Built) -> list[Finding]:
+    path = job.descriptor_set
+    if path is None or (path.is_file() and digest(path.read_bytes()) == built.manifest.descriptor_set):
+        return []
+    return [Finding(kind=FindingKind.CHANGED if path.is_file() else FindingKind.MISSING, path=str(path))]
 
 
 def _tool_findings(then: Mapping[str, str], now: Mapping[str, str]) -> list[Finding]:
@@ -61,6 +78,6 @@ def _tool_findings(then: Mapping[str, str], now: Mapping[str, str]) -> list[Find
             detail=f"made with {name} {then.get(name, '(none)')}, here is {now.get(name, '(none)')}; "
             "generate with the same version, or generate again and commit",
         )
-        for name in sorted({*then, *now})
+        for name in sorted({*then, *now} - {OWN_TOOL})
         if then.get(name) != now.get(name)
     ]

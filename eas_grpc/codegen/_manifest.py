@@ -15,9 +15,15 @@ from typing import Any
 
 from eas_grpc.errors import SchemaError
 
-__all__ = ["MANIFEST", "Changes", "Manifest", "changes", "digest"]
+__all__ = ["MANIFEST", "OWN_TOOL", "Changes", "Manifest", "changes", "digest"]
 
 MANIFEST = "eas_grpc_gen.json"
+
+# The name under which our own part in the output is listed among the tools.
+OWN_TOOL = "eas-grpc output"
+
+_NEEDED = ("tools", "inputs", "outputs")
+_MAPS = (*_NEEDED, "imports", "floor")
 
 
 def digest(content: bytes) -> str:
@@ -27,12 +33,19 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One run: versions by tool, options, and SHA-256 by relative path of what went in and came out."""
+    """One run: versions by tool, options, and SHA-256 by relative path of what went in and came out.
+
+    `imports` are protos that the inputs need and that were not generated. `floor` is the lowest version by package
+    that the output accepts. `descriptor_set` is the SHA-256 of that file, "" if none was asked for.
+    """
 
     tools: Mapping[str, str]
     options: Mapping[str, tuple[str, ...]]
     inputs: Mapping[str, str]
+    imports: Mapping[str, str]
     outputs: Mapping[str, str]
+    floor: Mapping[str, str]
+    descriptor_set: str = ""
 
     def to_json(self) -> bytes:
         """The file's bytes."""
@@ -44,7 +57,8 @@ class Manifest:
         try:
             data: Any = json.loads(content)
             options = {str(key): tuple(map(str, values)) for key, values in data["options"].items()}
-            maps = {key: _texts(data[key]) for key in ("tools", "inputs", "outputs")}
+            maps = {key: _texts(data[key]) if key in _NEEDED else _texts(data.get(key, {})) for key in _MAPS}
+            descriptor_set = str(data.get("descriptor_set", ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SchemaError(
                 f"{MANIFEST} is damaged ({type(error).__name__}: {error}); restore it or delete it, then generate again"
@@ -56,7 +70,7 @@ class Manifest:
                 raise SchemaError(
                     f"{MANIFEST} lists `{path}`, which is outside its folder; delete the manifest, then generate again"
                 )
-        return cls(options=options, **maps)
+        return cls(options=options, descriptor_set=descriptor_set, **maps)
 
 
 def _texts(data: Any) -> dict[str, str]:

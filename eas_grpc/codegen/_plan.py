@@ -1,252 +1,212 @@
-"""What a run will generate, and which names it refuses, decided before anything is written.
+"""What a run will generate: which modules, by which runs of protoc, and which definitions are left out of them.
 
 Pure: plain data in, plain data out. Must not know protoc's descriptors, files on disk or processes.
 """
 
 from __future__ import annotations
 
-import keyword
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
+from enum import Enum
 
-from eas_grpc.errors import ConfigError, SchemaError
+from eas_grpc.codegen._names import stem
+from eas_grpc.codegen._package import markers
+from eas_grpc.codegen._protos import ProtoFile, Service
+from eas_grpc.errors import ConfigError
 
-__all__ = ["Message", "Plan", "Position", "ProtoFile", "ProtocRun", "Rpc", "Service", "check_files", "plan"]
-
-# What each protoc generator writes: the end of the module's name, and whether only for services.
-# grpc_python would write an empty module, and with it an import of grpc, for a file without a service.
-_GENERATORS = {
-    "python": ("_pb2.py", False),
-    "mypy": ("_pb2.pyi", False),
-    "grpc_python": ("_pb2_grpc.py", True),
-    "mypy_grpc": ("_pb2_grpc.pyi", True),
-}
-
-# An __init__.py in generated `google` or `grpc` hides the installed package of that name from everybody.
-_SHARED_TOPS = frozenset({"google", "grpc"})
+__all__ = ["Client", "Options", "Plan", "ProtocRun", "Runtime", "check_options", "plan"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """A place in a .proto, counted from one; `file` is the path to show to people."""
+class Client(str, Enum):
+    """Which colours of stubs are generated."""
 
-    file: str
-    line: int
-    column: int
+    SYNC = "sync"
+    ASYNC = "async"
+    BOTH = "both"
+    NONE = "none"
 
-    def __str__(self) -> str:
-        """As compilers write it, so that editors can jump there."""
-        return f"{self.file}:{self.line}:{self.column}"
+
+class Runtime(str, Enum):
+    """What the output needs when it runs.
+
+    `current`: protoc's own modules, which refuse a protobuf or grpcio older than their generator.
+    `portable`: ours, from descriptors and public API, for protobuf 3.20 to 7 and grpcio from 1.62 on.
+    """
+
+    CURRENT = "current"
+    PORTABLE = "portable"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
-    """A message type. `path` is its name inside the file: `Outer.Inner`."""
+class Options:
+    """What to generate from the protos.
 
-    full_name: str
-    path: str
-    at: Position
+    `package` is the Python package that the output root is; "" makes it a source root. `plugins` are programs of
+    others by their protoc name (`"foo"` for `protoc-gen-foo`), `plugin_options` what is passed to them, or to
+    mypy-protobuf's (`"mypy"`, `"mypy_grpc"`).
+    """
 
+    package: str = ""
+    client: Client = Client.BOTH
+    servicer: bool = True
+    types: bool = True
+    runtime: Runtime = Runtime.CURRENT
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    plugin_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-@dataclass(frozen=True, kw_only=True)
-class Rpc:
-    """A method, with the full names of its two message types."""
+    @property
+    def services(self) -> bool:
+        """Whether there are gRPC modules at all."""
+        return self.servicer or self.client is not Client.NONE
 
-    name: str
-    request: str
-    response: str
-    at: Position
+    @property
+    def prefix(self) -> str:
+        """What the package puts before the name of every file: `my/pb/`, or nothing."""
+        return self.package.replace(".", "/") + "/" if self.package else ""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """A service and its methods."""
-
-    name: str
-    rpcs: tuple[Rpc, ...]
-    at: Position
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProtoFile:
-    """What the plan needs to know of one .proto. `name` is the path that other protos import it by."""
-
-    name: str
-    services: tuple[Service, ...]
-    messages: tuple[Message, ...]
+    def recorded(self) -> dict[str, tuple[str, ...]]:
+        """For the manifest: everything that changes the output, without paths of a machine."""
+        plain = {
+            "client": (self.client.value,),
+            "package": (self.package,) if self.package else (),
+            "plugins": tuple(sorted(self.plugins)),
+            "runtime": (self.runtime.value,),
+            "servicer": ("yes" if self.servicer else "no",),
+            "types": ("yes" if self.types else "no",),
+        }
+        named = {f"plugin-opt {name}": tuple(options) for name, options in self.plugin_options.items()}
+        return {key: value for key, value in {**plain, **named}.items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocRun:
-    """One run of protoc: these generators over these files."""
+    """One run of protoc: these generators, each with its parameter, over these files."""
 
-    generators: tuple[str, ...]
+    generators: Mapping[str, str]
     protos: tuple[str, ...]
 
-    def arguments(self, *, includes: Sequence[str], out: str, plugins: Mapping[str, str]) -> tuple[str, ...]:
+    @property
+    def is_for_types(self) -> bool:
+        """Whether it writes stubs, by plugins in Python, which take longest."""
+        return any(name.startswith("mypy") for name in self.generators)
+
+    def arguments(self, *, descriptors: str, out: str, programs: Mapping[str, str]) -> tuple[str, ...]:
         """The command line after the compiler's own name."""
-        needed = {
-            name: path
-            for name, path in plugins.items()
-            if name.removeprefix("protoc-gen-") in self.generators
-        }
+        needed = {f"protoc-gen-{name}": programs.get(f"protoc-gen-{name}") for name in self.generators}
         return (
-            *(f"-I{include}" for include in includes),
-            *(f"--plugin={name}={path}" for name, path in sorted(needed.items())),
-            *(f"--{generator}_out={out}" for generator in self.generators),
+            f"--descriptor_set_in={descriptors}",
+            *(f"--plugin={name}={path}" for name, path in sorted(needed.items()) if path),
+            *(f"--{name}_out={out}" for name in self.generators),
+            *(f"--{name}_opt={parameter}" for name, parameter in self.generators.items() if parameter),
             *self.protos,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Runs of protoc, the modules that they must produce, and the empty files that make them a package."""
+    """Runs of protoc, what they must produce, and what is written or left out beyond that.
 
+    `modules` and `markers` are relative to the output root. `left_out` names, by module, the definitions that the
+    generators write and nobody asked for. `protos` have the names that they have inside of the package.
+    """
+
+    protos: tuple[str, ...]
     runs: tuple[ProtocRun, ...]
     modules: tuple[str, ...]
     markers: tuple[str, ...]
+    left_out: Mapping[str, frozenset[str]]
 
 
-def check_files(protos: Mapping[str, str]) -> None:
-    """Refuse file and folder names that cannot become modules; `protos` maps each name to the path to show."""
-    problems = [
-        f"{shown}:1:1: error: {problem}"
-        for name, shown in sorted(protos.items())
-        for problem in _path_problems(name)
+def plan(files: Sequence[ProtoFile], *, wanted: Sequence[str], options: Options) -> Plan:
+    """Plan a run over the files named in `wanted`; `files` holds those and everything they import."""
+    chosen = sorted((file for file in files if file.name in set(wanted)), key=lambda file: file.name)
+    served = [file for file in chosen if file.services and options.services]
+    endings = ["_pb2.py", *(["_pb2.pyi"] if options.types else [])]
+    modules = [stem(file.name) + ending for file in chosen for ending in endings]
+    modules += [
+        stem(file.name) + ending.replace("_pb2", "_pb2_grpc") for file in served for ending in endings
     ]
-    modules: dict[str, str] = {}
-    for name, shown in sorted(protos.items()):
-        first = modules.setdefault(_stem(name), name)
-        if first != name:
-            problems.append(
-                f"{shown}:1:1: error: this file and `{first}` would both be written to "
-                f"`{_stem(name)}_pb2.py` (`-` becomes `_`, `.` becomes `/`); rename one of them"
-            )
-    _refuse(problems)
-
-
-def plan(files: Sequence[ProtoFile], *, wanted: Sequence[str], generators: Sequence[str]) -> Plan:
-    """Plan a run over the files named in `wanted`; `files` holds those and everything they import.
-
-    Raises SchemaError, naming every place, for names that would give broken Python.
-    """
-    unknown = sorted(set(generators) - set(_GENERATORS))
-    if unknown:
-        raise ConfigError(
-            f"the output files of protoc generator `{unknown[0]}` are not known here, so they could not be "
-            f"checked; use {', '.join(_GENERATORS)}"
-        )
-    chosen = [file for file in sorted(files, key=lambda file: file.name) if file.name in set(wanted)]
-    messages = {message.full_name: message for file in files for message in file.messages}
-    unnamed = sorted(set(wanted) - {file.name for file in chosen})
-    if unnamed:
-        raise SchemaError(
-            f"protoc does not know `{unnamed[0]}` by that name; write it relative to an include folder, as "
-            "other protos would import it"
-        )
-    _refuse([problem for file in chosen for problem in _service_problems(file, messages)])
-
-    runs: list[ProtocRun] = []
-    modules: list[str] = []
-    for services_only in (False, True):
-        names = tuple(file.name for file in chosen if file.services or not services_only)
-        kinds = tuple(sorted(name for name in generators if _GENERATORS[name][1] is services_only))
-        if names and kinds:
-            runs.append(ProtocRun(generators=kinds, protos=names))
-            modules += [_stem(name) + _GENERATORS[kind][0] for name in names for kind in kinds]
-    return Plan(
-        runs=tuple(runs),
-        modules=tuple(sorted(modules)),
-        markers=_markers(modules, typed="mypy" in generators),
-    )
-
-
-def _markers(modules: Sequence[str], *, typed: bool) -> tuple[str, ...]:
-    # The output root itself never gets one: it is a source root, not a package.
-    folders = {
-        parent for module in modules for parent in PurePosixPath(module).parents if parent != PurePosixPath()
+    left_out = {
+        stem(file.name) + ending: names
+        for file in served
+        for ending in ("_pb2_grpc.py", "_pb2_grpc.pyi")
+        if (names := _left_out(file.services, options))
     }
-    owned = {folder for folder in folders if folder.parts[0] not in _SHARED_TOPS}
-    tops = {folder.parts[0] for folder in owned if typed}
-    return tuple(sorted([f"{folder}/__init__.py" for folder in owned] + [f"{top}/py.typed" for top in tops]))
-
-
-def _stem(proto: str) -> str:
-    # The rule of protoc's Python generators, which the plugins share.
-    return proto.removesuffix(".proto").replace("-", "_").replace(".", "/")
-
-
-def _path_problems(name: str) -> list[str]:
-    stem = PurePosixPath(_stem(name))
-    problems = []
-    if name.startswith("-"):
-        problems.append(f"protoc would take `{name}` for an option; rename it")
-    for folder in stem.parts[:-1]:
-        if keyword.iskeyword(folder):
-            problems.append(
-                f"the folder `{folder}` is a Python keyword, so nothing below it can be imported; rename it"
-            )
-        elif not folder.isidentifier():
-            problems.append(_not_a_name("folder", folder))
-    if not stem.name.isidentifier():
-        problems.append(_not_a_name("file", stem.name))
-    if len(stem.parts) > 1 and stem.parts[0] in sys.stdlib_module_names:
-        problems.append(
-            f"the top folder `{stem.parts[0]}` has the name of a module of Python's standard library, and "
-            "one would hide the other; put the protos below a folder with a name of your own"
-        )
-    return problems
-
-
-def _not_a_name(what: str, name: str) -> str:
-    return (
-        f"the {what} name `{name}` does not make a Python module name; start with a letter and use only "
-        "letters, digits and `_`"
+    return Plan(
+        protos=tuple(options.prefix + file.name for file in chosen),
+        runs=tuple(
+            ProtocRun(generators=generators, protos=tuple(options.prefix + file.name for file in over))
+            for generators, over in _runs(options, chosen, served)
+            if over
+        ),
+        modules=tuple(sorted(modules)),
+        markers=markers(modules, package=options.package, typed=options.types),
+        left_out=left_out,
     )
 
 
-def _service_problems(file: ProtoFile, messages: Mapping[str, Message]) -> list[str]:
-    problems = []
-    for service in file.services:
-        if keyword.iskeyword(service.name):
-            problems.append(
-                f"{service.at}: error: service `{service.name}` is a Python keyword, and its class would be "
-                "a syntax error; rename the service"
-            )
-        for rpc in service.rpcs:
-            if keyword.iskeyword(rpc.name):
-                problems.append(
-                    f"{rpc.at}: error: rpc `{rpc.name}` is a Python keyword, and its method would be a syntax "
-                    "error; rename the rpc"
+def _runs(
+    options: Options, chosen: Sequence[ProtoFile], served: Sequence[ProtoFile]
+) -> list[tuple[dict[str, str], Sequence[ProtoFile]]]:
+    # Those of one list entry share a process; the entries run side by side, the slowest ones first.
+    found: list[tuple[dict[str, str], Sequence[ProtoFile]]] = []
+    if options.types:
+        colour = {Client.SYNC: ["only_sync"], Client.ASYNC: ["only_async"]}.get(options.client, [])
+        found.append(({"mypy": _parameter(options, "mypy", [])}, chosen))
+        found.append(({"mypy_grpc": _parameter(options, "mypy_grpc", colour)}, served))
+    if options.runtime is Runtime.CURRENT:
+        # grpc_python writes an empty module for a file without services; those are not planned, so they are dropped.
+        stock = {"python": "", **({"grpc_python": ""} if served else {})}
+        found.append((stock, chosen))
+    found += [({name: _parameter(options, name, [])}, chosen) for name in sorted(options.plugins)]
+    return found
+
+
+def _parameter(options: Options, name: str, own: Sequence[str]) -> str:
+    return ",".join([*own, *options.plugin_options.get(name, ())])
+
+
+def _left_out(services: Sequence[Service], options: Options) -> frozenset[str]:
+    names: set[str] = set()
+    for service in services:
+        if options.client is Client.NONE:
+            names |= {f"{service.name}Stub", f"{service.name}AsyncStub"}
+        if options.client in (Client.NONE, Client.ASYNC):
+            # grpc's experimental class of blocking calls without a channel.
+            names.add(service.name)
+        if not options.servicer:
+            names |= {f"{service.name}Servicer", f"add_{service.name}Servicer_to_server"}
+    return frozenset(names)
+
+
+# mypy-protobuf takes any option, a misspelt one too, and says nothing: these are what 3.6 to 5.1 look for.
+_TYPES_OPTIONS = (
+    "quiet",
+    "readable_stubs",
+    "relax_strict_optional_primitives",
+    "use_default_deprecation_warnings",
+)
+
+
+def check_options(options: Options) -> Options:
+    """The same options; raises ConfigError for one that a known plugin would ignore, or that names no plugin."""
+    from difflib import get_close_matches
+
+    for name, given in options.plugin_options.items():
+        if name not in ("mypy", "mypy_grpc"):
+            if name not in options.plugins:
+                known = ", ".join(["mypy", "mypy_grpc", *sorted(options.plugins)])
+                raise ConfigError(
+                    f"an option is given for the plugin `{name}`, which does not run; there are {known}"
                 )
-            problems += _message_problems(rpc, messages)
-    for first, second in combinations(file.services, 2):
-        clash = sorted(_class_names(first.name) & _class_names(second.name))
-        if clash:
-            problems.append(
-                f"{second.at}: error: services `{first.name}` and `{second.name}` would both define the class "
-                f"`{clash[0]}`; rename one or move it to another file"
-            )
-    return problems
-
-
-def _message_problems(rpc: Rpc, messages: Mapping[str, Message]) -> list[str]:
-    used = [messages[name] for name in dict.fromkeys((rpc.request, rpc.response)) if name in messages]
-    return [
-        f"{message.at}: error: message `{message.path}` holds a Python keyword and is used by rpc "
-        f"`{rpc.name}` ({rpc.at}), where it would be a syntax error; rename the message"
-        for message in used
-        if any(keyword.iskeyword(part) for part in message.path.split("."))
-    ]
-
-
-def _class_names(service: str) -> set[str]:
-    return {service, f"{service}Stub", f"{service}AsyncStub", f"{service}Servicer"}
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        raise SchemaError("\n".join(problems))
+            continue
+        for option in given:
+            if option in ("only_sync", "only_async", "sync_only", "async_only"):
+                raise ConfigError(
+                    f"the plugin option `{option}` is what --client sync and --client async are for"
+                )
+            if option not in _TYPES_OPTIONS:
+                near = get_close_matches(option, _TYPES_OPTIONS, 1)
+                meant = f"; did you mean `{near[0]}`?" if near else f"; it has {', '.join(_TYPES_OPTIONS)}"
+                raise ConfigError(f"the plugin {name} has no option `{option}`{meant}")
+    return options

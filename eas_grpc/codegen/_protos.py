@@ -1,97 +1,137 @@
-"""What protoc says, as plain data: its descriptor set and its error lines.
+"""Descriptors as the plain data that the plan needs: which names are used where, and at which place.
 
-The only file here that knows protobuf's descriptors. Pure: bytes and text in, values out.
+Pure: elements in, values out.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-    ServiceDescriptorProto,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from eas_grpc.codegen._plan import Message, Position, ProtoFile, Rpc, Service
+from eas_grpc.codegen._diagnostics import Position
+from eas_grpc.codegen._elements import Element, Kind, Schema, read_schema
 
-__all__ = ["describe", "located"]
-
-_PROTOC_LINE = re.compile(r"^(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)$")
-
-# Field numbers of descriptor.proto: a position is filed under the path of numbers that leads to its element.
-_NAME = 1
-_FILE_MESSAGE = 4
-_FILE_SERVICE = 6
-_MESSAGE_NESTED = 3
-_SERVICE_METHOD = 2
-
-_Locate = Callable[[tuple[int, ...]], Position]
+__all__ = ["Message", "Named", "ProtoFile", "Rpc", "Service", "describe"]
 
 
-def describe(descriptor_set: bytes, show: Callable[[str], str]) -> tuple[ProtoFile, ...]:
-    """Every file of a serialized FileDescriptorSet; `show` turns a proto's import name into a path for people."""
-    return tuple(_file(file, show(file.name)) for file in FileDescriptorSet.FromString(descriptor_set).file)
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A field, an enum, one of its values, an extension."""
+
+    name: str
+    at: Position
 
 
-def located(output: str, show: Callable[[str], str]) -> tuple[str, ...]:
-    """The lines of protoc's error output, each with a path that can be opened and `error:` or `warning:`."""
-    return tuple(_line(line, show) for line in output.splitlines() if line.strip())
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message type. `path` is its name inside the file: `Outer.Inner`.
+
+    `members` are what its class holds besides fields: nested messages and enums, their values, extensions.
+    """
+
+    full_name: str
+    path: str
+    at: Position
+    fields: tuple[Named, ...] = ()
+    enums: tuple[Named, ...] = ()
+    members: tuple[Named, ...] = ()
 
 
-def _line(line: str, show: Callable[[str], str]) -> str:
-    match = _PROTOC_LINE.match(line)
-    if match is None:
-        return line
-    file, number, column, text = match.groups()
-    if not text.startswith(("error: ", "warning: ")):
-        text = f"error: {text}"
-    return f"{show(file)}:{number}:{column}: {text}"
+@dataclass(frozen=True, kw_only=True)
+class Rpc:
+    """A method, with the full names of its two message types."""
+
+    name: str
+    request: str
+    response: str
+    at: Position
 
 
-def _file(file: FileDescriptorProto, shown: str) -> ProtoFile:
-    starts: Mapping[tuple[int, ...], tuple[int, int]] = {
-        tuple(place.path): (place.span[0], place.span[1]) for place in file.source_code_info.location
-    }
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service and its methods."""
 
-    def locate(path: tuple[int, ...]) -> Position:
-        # protoc counts from zero; a descriptor without positions points at the start of the file.
-        line, column = starts.get((*path, _NAME), (0, 0))
-        return Position(file=shown, line=line + 1, column=column + 1)
+    name: str
+    rpcs: tuple[Rpc, ...]
+    at: Position
 
-    package = f"{file.package}." if file.package else ""
+
+@dataclass(frozen=True, kw_only=True)
+class ProtoFile:
+    """What the plan needs to know of one .proto. `name` is the path that other protos import it by.
+
+    `constants` are what its module holds besides classes: values of enums, extensions.
+    """
+
+    name: str
+    package: str = ""
+    dependencies: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+    messages: tuple[Message, ...] = ()
+    enums: tuple[Named, ...] = ()
+    constants: tuple[Named, ...] = ()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The full names that the file puts into protobuf's registry, nested ones left out."""
+        scope = f"{self.package}." if self.package else ""
+        top = [message.path for message in self.messages if "." not in message.path]
+        enums, services = (enum.name for enum in self.enums), (service.name for service in self.services)
+        return tuple(scope + name for name in (*top, *enums, *services))
+
+
+def describe(files: FileDescriptorSet, show: Callable[[str], str]) -> tuple[ProtoFile, ...]:
+    """Every file of a set; `show` turns a proto's import name into a path for people."""
+    shown = {file.name: show(file.name) for file in files.file}
+    schema = read_schema(files, shown.keys(), shown)
+    return tuple(_file(schema, file) for file in schema.of(Kind.FILE))
+
+
+def _file(schema: Schema, file: Element) -> ProtoFile:
     return ProtoFile(
         name=file.name,
-        services=tuple(_service(s, (_FILE_SERVICE, i), locate) for i, s in enumerate(file.service)),
-        messages=tuple(_messages(file.message_type, (), _FILE_MESSAGE, package, "", locate)),
+        package=file.proto.package,
+        dependencies=tuple(file.proto.dependency),
+        services=tuple(_service(schema, service) for service in schema.inside(file, Kind.SERVICE)),
+        messages=tuple(_messages(schema, file)),
+        enums=_named(schema, file, Kind.ENUM),
+        constants=_constants(schema, file),
     )
 
 
-def _service(service: ServiceDescriptorProto, path: tuple[int, ...], locate: _Locate) -> Service:
+def _service(schema: Schema, service: Element) -> Service:
     rpcs = tuple(
         Rpc(
-            name=method.name,
-            request=method.input_type.lstrip("."),
-            response=method.output_type.lstrip("."),
-            at=locate((*path, _SERVICE_METHOD, index)),
+            name=rpc.name,
+            request=rpc.proto.input_type.lstrip("."),
+            response=rpc.proto.output_type.lstrip("."),
+            at=rpc.at,
         )
-        for index, method in enumerate(service.method)
+        for rpc in schema.inside(service, Kind.RPC)
     )
-    return Service(name=service.name, rpcs=rpcs, at=locate(path))
+    return Service(name=service.name, rpcs=rpcs, at=service.at)
 
 
-def _messages(
-    types: Iterable[DescriptorProto],
-    above: tuple[int, ...],
-    field: int,
-    package: str,
-    outer: str,
-    locate: _Locate,
-) -> Iterator[Message]:
-    for index, message in enumerate(types):
-        path = (*above, field, index)
-        name = f"{outer}{message.name}"
-        yield Message(full_name=f"{package}{name}", path=name, at=locate(path))
-        yield from _messages(message.nested_type, path, _MESSAGE_NESTED, package, f"{name}.", locate)
+def _messages(schema: Schema, parent: Element) -> Iterator[Message]:
+    for message in schema.inside(parent, Kind.MESSAGE):
+        yield Message(
+            full_name=message.full_name,
+            path=message.local_name,
+            at=message.at,
+            fields=_named(schema, message, Kind.FIELD),
+            enums=_named(schema, message, Kind.ENUM),
+            members=(*_named(schema, message, Kind.MESSAGE, Kind.ENUM), *_constants(schema, message)),
+        )
+        yield from _messages(schema, message)
+
+
+def _constants(schema: Schema, parent: Element) -> tuple[Named, ...]:
+    enums = schema.inside(parent, Kind.ENUM)
+    values = [value for enum in enums for value in _named(schema, enum, Kind.VALUE)]
+    return (*values, *_named(schema, parent, Kind.EXTENSION))
+
+
+def _named(schema: Schema, parent: Element, *kinds: Kind) -> tuple[Named, ...]:
+    return tuple(Named(name=element.name, at=element.at) for element in schema.inside(parent, *kinds))

@@ -42,6 +42,13 @@ def server():
         yield server
 
 
+@pytest.fixture(autouse=True)
+def tools(monkeypatch):
+    """The compiler and its plugins have environments of their own here; a user has them beside `eas-grpc`."""
+    monkeypatch.setenv("EAS_GRPC_PROTOC_PYTHON", str(ROOT / ".venv-codegen/bin/python"))
+    monkeypatch.setenv("EAS_GRPC_PLUGINS_BIN", str(ROOT / ".venv-codegen-plugins/bin"))
+
+
 @pytest.fixture
 def run(server, tmp_path):
     def run(text: str) -> None:

@@ -17,6 +17,7 @@ DOORS = [
     "eas_grpc",
     "eas_grpc.aio",
     "eas_grpc.codegen",
+    "eas_grpc.testing",
     "eas_grpc.errors",
     "eas_grpc.inference",
     "eas_grpc.rpc",

@@ -64,7 +64,11 @@ def test_the_measurement_itself_sees_what_is_loaded():
     assert {"grpc", "google", "eas_grpc_pb"} <= loaded("import eas_grpc_pb.greeter.v1.greeter_pb2_grpc")
 
 
-@pytest.mark.parametrize("command", [[], ["hello"], ["health"], ["serve"], ["env"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [[], ["hello"], ["health"], ["serve"], ["env"], ["generate"], ["lint"], ["breaking"], ["init"]],
+    ids=" ".join,
+)
 def test_help_is_answered_without_grpc(command):
     program = f"""
 import sys

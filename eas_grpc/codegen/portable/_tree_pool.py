@@ -1,0 +1,76 @@
+"""Where the modules of this tree keep their descriptors: in protobuf's default pool, if they can.
+
+The default pool is one namespace for the whole process, so a second `helloworld.proto` with the same
+package and message names is refused there. If any top-level name of this tree already belongs to another
+file when the tree is first imported, or is one of `google.` or of gRPC's health and reflection, the whole tree
+lives in a pool of its own. Wire format and method
+names are the same in both. In a pool of its own
+
+- fields of imported types from outside the tree (`google.protobuf.Timestamp`) have classes of their own:
+  fill them in place (`m.at.FromDatetime(...)`, `m.at.MergeFromString(...)`), not with a message of the
+  public class;
+- custom options of this tree are unknown fields, and looking a type up by name (`Any` in JSON, server
+  reflection) needs `DESCRIPTOR.pool`;
+- modules by protoc itself (`--runtime current`) need protobuf's C implementation, and a nested message must
+  be pickled inside of a top-level one: protobuf looks its class up in the default pool.
+
+The other way round there is no help: a module that is not from such a tree and defines one of these names
+fails if it is imported after this tree. Import it first.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf import descriptor_pool as _descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
+
+# Every top-level name that the tree defines, and the file that defines it.
+SYMBOLS: dict[str, str] = {}  # filled in by eas-grpc
+
+
+# Packages that installed modules define, which may be imported at any time, and would be refused then.
+_OTHERS = ("google.", "grpc.health.", "grpc.reflection.")
+
+
+def _is_taken(symbols: dict[str, str]) -> bool:
+    if any(symbol.startswith(_OTHERS) for symbol in symbols):
+        return True
+    # Other trees count from the moment they are imported: their files come into the pool one by one.
+    for name, module in sys.modules.copy().items():
+        if name.endswith("._eas_grpc_pool") and name != __name__:
+            claimed = getattr(module, "CLAIMED", {})
+            if any(claimed.get(symbol, file) != file for symbol, file in symbols.items()):
+                return True
+    default = _descriptor_pool.Default()
+    for symbol, file in symbols.items():
+        try:
+            if default.FindFileContainingSymbol(symbol).name != file:
+                return True
+        except KeyError:
+            continue
+    return False
+
+
+# Claimed first and asked second: of two trees that are imported at the same time, at least one gives way.
+CLAIMED: dict[str, str] = SYMBOLS
+_private: _descriptor_pool.DescriptorPool | None = None
+if _is_taken(SYMBOLS):
+    _private = _descriptor_pool.DescriptorPool()
+    CLAIMED = {}
+_lock = threading.RLock()
+
+
+def add(serialized_file: bytes) -> FileDescriptor:
+    """Put a file into the tree's pool; the modules of the files that it imports are imported already."""
+    if _private is None:
+        return _descriptor_pool.Default().AddSerializedFile(serialized_file)
+    with _lock:
+        for name in _descriptor_pb2.FileDescriptorProto.FromString(serialized_file).dependency:
+            try:
+                _private.FindFileByName(name)
+            except KeyError:
+                add(_descriptor_pool.Default().FindFileByName(name).serialized_pb)
+        return _private.AddSerializedFile(serialized_file)

@@ -1,0 +1,86 @@
+"""The names of a new project, all made from one, and why some names are refused. Pure."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from dataclasses import dataclass
+
+from eas_grpc.errors import ConfigError
+
+__all__ = ["Names", "names"]
+
+# What EAS takes for a service: lower-case letters, digits and underscores, 3 to 63 of them. A letter first and no
+# underscore last is what Python and its packages ask for on top.
+_SERVICE = re.compile(r"[a-z][a-z0-9_]{1,61}[a-z0-9]\Z")
+_PACKAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SHORTEST, _LONGEST = 3, 63
+
+# Top-level names that the project's own code, its tests or its tools import.
+_TAKEN = frozenset(
+    {
+        "click",
+        "eas_grpc",
+        "eas_grpc_pb",
+        "google",
+        "grpc",
+        "hatchling",
+        "numpy",
+        "pip",
+        "pytest",
+        "server_demo",
+    }
+    | {"tests"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the project is called where: on a package index, on EAS, and in an import statement."""
+
+    project: str
+    service: str
+    package: str
+
+
+def names(name: str, package: str | None = None) -> Names:
+    """`my-greeter` or `my_greeter` as all the names of a project; `package` chooses the one to import.
+
+    Raises ConfigError, which says what to write instead.
+    """
+    service = name.replace("-", "_")
+    if not _SERVICE.match(service):
+        raise ConfigError(
+            f"{name!r} cannot name a service: EAS takes {_SHORTEST} to {_LONGEST} lower-case letters, digits and"
+            f" underscores, here with a letter first; write {_repaired(name)}"
+        )
+    return Names(
+        project=re.sub("_+", "-", service),
+        service=service,
+        package=_checked(service, f"another name, or --package {service}_service")
+        if package is None
+        else _checked(package, f"--package {service}_service"),
+    )
+
+
+def _checked(package: str, instead: str) -> str:
+    if not _PACKAGE.match(package):
+        raise ConfigError(
+            f"{package!r} cannot name a package: use lower-case letters, digits and underscores, with a letter first"
+        )
+    if keyword.iskeyword(package):
+        raise ConfigError(
+            f"{package!r} is a word of the language Python, which cannot be imported: use {instead}"
+        )
+    if package in sys.stdlib_module_names or package in _TAKEN:
+        raise ConfigError(
+            f"a package named {package!r} would stand in the way of another one of that name: use {instead}"
+        )
+    return package
+
+
+def _repaired(name: str) -> str:
+    """The nearest name that would do."""
+    kept = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("0123456789_")[:_LONGEST].rstrip("_")
+    return kept if len(kept) >= _SHORTEST else f"{kept}_service".lstrip("_")
