@@ -17,7 +17,7 @@ __all__ = ["breaking"]
 _LEVELS = ("wire", "json", "source")
 
 
-@click.command()
+@click.command(short_help="Say what a change of .proto files breaks, for whom.")
 @finding_options
 @click.option(
     "--against",

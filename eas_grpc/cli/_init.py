@@ -17,7 +17,7 @@ _NO_TOOLS = (
 )
 
 
-@click.command()
+@click.command(short_help="Make a project for a gRPC service named NAME.")
 @click.argument("name")
 @click.option(
     "--dir",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["lint"]
 
 
-@click.command()
+@click.command(short_help="Check .proto files for what hurts their callers.")
 @finding_options
 def lint(
     protos: tuple[Path, ...],

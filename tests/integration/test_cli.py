@@ -17,7 +17,7 @@ from eas_grpc import __version__, errors
 from eas_grpc.cli.__main__ import cli, exit_code
 from eas_grpc.errors import CallError, CallFailure, ConfigError, EasError, Origin, SchemaError, WireError
 
-COMMANDS = ["env", "health", "hello", "serve"]
+COMMANDS = ["breaking", "env", "generate", "health", "hello", "init", "lint", "serve"]
 CONSOLE_SCRIPT = str(Path(sys.executable).with_name("eas-grpc"))
 MODULE = [sys.executable, "-m", "eas_grpc.cli"]
 

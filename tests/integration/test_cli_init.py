@@ -35,8 +35,10 @@ def init(*args):
 
 
 def run(command, cwd, **variables):
+    # A make of ours may be running these tests, and would tell the project's make how to behave.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env=os.environ | variables, timeout=500
+        command, cwd=cwd, capture_output=True, text=True, env=inherited | variables, timeout=500
     )
     return done.returncode, done.stdout + done.stderr
 

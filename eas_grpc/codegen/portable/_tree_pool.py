@@ -2,9 +2,8 @@
 
 The default pool is one namespace for the whole process, so a second `helloworld.proto` with the same
 package and message names is refused there. If any top-level name of this tree already belongs to another
-file when the tree is first imported, or is one of `google.` or of gRPC's health and reflection, the whole tree
-lives in a pool of its own. Wire format and method
-names are the same in both. In a pool of its own
+file when the tree is first imported, or is one that Google's common protos or gRPC's health and reflection bring,
+the whole tree lives in a pool of its own. Wire format and method names are the same in both. There
 
 - fields of imported types from outside the tree (`google.protobuf.Timestamp`) have classes of their own:
   fill them in place (`m.at.FromDatetime(...)`, `m.at.MergeFromString(...)`), not with a message of the
@@ -20,6 +19,7 @@ fails if it is imported after this tree. Import it first.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 
@@ -32,7 +32,14 @@ SYMBOLS: dict[str, str] = {}  # filled in by eas-grpc
 
 
 # Packages that installed modules define, which may be imported at any time, and would be refused then.
-_OTHERS = ("google.", "grpc.health.", "grpc.reflection.")
+_OTHERS = (
+    "google.api.",
+    "google.longrunning.",
+    "google.rpc.",
+    "google.type.",
+    "grpc.health.",
+    "grpc.reflection.",
+)
 
 
 def _is_taken(symbols: dict[str, str]) -> bool:
@@ -72,5 +79,7 @@ def add(serialized_file: bytes) -> FileDescriptor:
             try:
                 _private.FindFileByName(name)
             except KeyError:
-                add(_descriptor_pool.Default().FindFileByName(name).serialized_pb)
+                # Also for a name beyond ASCII, which no pool finds though it is there: adding the file will tell.
+                with contextlib.suppress(KeyError):
+                    add(_descriptor_pool.Default().FindFileByName(name).serialized_pb)
         return _private.AddSerializedFile(serialized_file)
