@@ -202,11 +202,16 @@ def _watch(make: Callable[[], Job], run: Callable[[Job], int]) -> None:
     from eas_grpc.errors import EasError
 
     # A mistake in what was asked for ends it at once; one that is made while it runs can be mended.
-    changes = changes_of(make().includes)
+    roots = make().includes
+    changes = changes_of(roots)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             try:
-                run(make())
+                job = make()
+                if job.includes != roots:
+                    roots = job.includes
+                    changes = changes_of(roots)
+                run(job)
             except EasError as error:
                 click.echo(error, err=True)
             click.echo("watching; interrupt to end", err=True)

@@ -53,7 +53,12 @@ def init(
     root = Path(name) if folder is None else folder
     written = write_project(root, files, finish=stubs)
     click.echo(f"{root}: {len(written)} files written")
-    click.echo(f"next: cd {shlex.quote(str(root))} && make test" if str(root) != "." else "next: make test")
+    if str(root) == ".":
+        click.echo("next: make test")
+    else:
+        # The shell would take a folder that starts with a dash for an option.
+        place = f"./{root}" if str(root).startswith("-") else str(root)
+        click.echo(f"next: cd {shlex.quote(place)} && make test")
 
 
 def _direct_url() -> str | None:

@@ -5,15 +5,16 @@ The shell around the pure modules: starts processes in a temporary folder, and d
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from eas_grpc.codegen._compile import Compiled, compile_protos
-from eas_grpc.codegen._diagnostics import Severity, refuse
+from eas_grpc.codegen._diagnostics import Diagnostic, Severity, refuse
 from eas_grpc.codegen._emit import emit
 from eas_grpc.codegen._environment import import_paths, proto_roots
 from eas_grpc.codegen._floor import floors, owners
@@ -25,24 +26,19 @@ from eas_grpc.codegen._plan import Options, Runtime, check_options, plan
 from eas_grpc.codegen._protos import ProtoFile, describe
 from eas_grpc.codegen._sources import Sources, locate
 from eas_grpc.codegen._tools import Toolchain, missing_program, versions
-from eas_grpc.errors import ConfigError, SchemaError
+from eas_grpc.errors import ConfigError
+
+# Where a folder may not be searched, os.path says no, and pathlib raises up to Python 3.13.
+# ruff: noqa: PTH113, PTH118
 
 __all__ = ["build", "tools_of"]
 
-# What has a say in the text that we write or edit ourselves; its bytes count as a tool's version.
-_OWN_SOURCES = ("_emit.py", "_package.py", "_plan.py", "_stock.py", "portable/*.py")
+# What has a say in the output; its bytes count as a tool's version.
+_OWN_SOURCES = ("*.py", "portable/*.py")
 
 
 def build(job: Job) -> Built:
     """Generate and prove; raises SchemaError, with diagnostics, for whatever is wrong."""
-    try:
-        return _build(job)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise SchemaError(f"{where}{error.strerror or error}; nothing was changed") from error
-
-
-def _build(job: Job) -> Built:
     options = check_options(job.options)
     check_package(options.package)
     sources = Sources(protos=tuple(sorted(set(job.protos))), includes=job.includes)
@@ -88,7 +84,11 @@ def _build(job: Job) -> Built:
         files={**made, MANIFEST: manifest.to_json()},
         manifest=manifest,
         descriptor_set=descriptor_set,
-        warnings=(*compiled.warnings, *(p for p in problems if p.severity is Severity.WARNING)),
+        warnings=(
+            *compiled.warnings,
+            *(problem for problem in problems if problem.severity is Severity.WARNING),
+            *_hidden_packages(job, made),
+        ),
     )
 
 
@@ -101,7 +101,7 @@ def tools_of(job: Job) -> dict[str, str]:
     )
     missing_program(toolchain, [*own, *(f"protoc-gen-{name}" for name in options.plugins)])
     found = versions(toolchain, types=options.types)
-    if options.runtime is Runtime.PORTABLE:
+    if options.runtime is Runtime.PORTABLE and job.descriptor_set is None:
         # Of its compiler the portable output keeps nothing but descriptors, which all versions write alike.
         del found["grpcio-tools"]
     return {
@@ -132,6 +132,25 @@ def _prover(toolchain: Toolchain, imported: Sequence[str], includes: Sequence[Pa
         if not name.startswith("google/protobuf/") and locate(name, (*includes, *paths)) is None
     ]
     return sys.executable if ours else toolchain.python
+
+
+def _hidden_packages(job: Job, made: Iterable[str]) -> Iterator[Diagnostic]:
+    """A source root's packages that are installed, too: whichever comes first on the path hides the other."""
+    tops = sorted({path.partition("/")[0] for path in made if path.endswith("/__init__.py")})
+    for top in tops if not job.options.package else ():
+        for path in import_paths(sys.executable):
+            if os.path.isfile(os.path.join(path, top, "__init__.py")) and not _same_folder(path, job.out):
+                text = f"the top folder `{top}` has the name of a package that is installed in {path}"
+                yield Diagnostic(
+                    text=f"{text}, and one will hide the other",
+                    severity=Severity.WARNING,
+                    hint="put the protos below a folder with a name of your own, or generate with --package",
+                )
+                break
+
+
+def _same_folder(path: str, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _editions(compiled: Compiled) -> set[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from eas_grpc.codegen._build import build
-from eas_grpc.codegen._job import Built, Job
-from eas_grpc.codegen._manifest import MANIFEST, OWN_TOOL, digest
-from eas_grpc.codegen._run import compare, leftovers, previous_run
+from eas_grpc.codegen._job import Built, Job, told
+from eas_grpc.codegen._manifest import MANIFEST, OWN_TOOL
+from eas_grpc.codegen._ownership import compare, digest_of, leftovers, previous_run
 
 __all__ = ["Finding", "FindingKind", "check"]
 
@@ -44,6 +44,11 @@ def check(job: Job) -> tuple[Finding, ...]:
 
     Raises SchemaError if the protos cannot be generated at all.
     """
+    with told():
+        return _findings(job)
+
+
+def _findings(job: Job) -> tuple[Finding, ...]:
     before = previous_run(job.out)
     built = build(job)
     tools = [] if before is None else _tool_findings(before.tools, built.manifest.tools)
@@ -65,7 +70,7 @@ def check(job: Job) -> tuple[Finding, ...]:
 
 def _descriptor_set_findings(job: Job, built: Built) -> list[Finding]:
     path = job.descriptor_set
-    if path is None or (path.is_file() and digest(path.read_bytes()) == built.manifest.descriptor_set):
+    if path is None or (digest_of(path) == built.manifest.descriptor_set):
         return []
     return [Finding(kind=FindingKind.CHANGED if path.is_file() else FindingKind.MISSING, path=str(path))]
 

@@ -99,6 +99,16 @@ def to_dict(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
+def _visible(text: str) -> str:
+    """Without characters that a terminal obeys; names and lines come from files that anybody may have written."""
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) != "Cc"
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
 def column_after(text: str) -> int:
     """The column, as protoc counts, of what comes after `text` in a line."""
     counted = 0
@@ -108,13 +118,14 @@ def column_after(text: str) -> int:
 
 
 def _text(diagnostic: Diagnostic, line_of: Callable[[Position], str]) -> str:
-    lines = [str(diagnostic)]
+    lines = [_visible(str(diagnostic))]
     source = "" if diagnostic.at is None else line_of(diagnostic.at)
     if diagnostic.at is not None and source.strip():
         shown, caret = _laid_out(source, diagnostic.at.column)
-        lines += [f"    {shown}", f"    {' ' * caret}^"]
+        # The bar keeps a line of somebody's from being read as a command by what shows it, a CI runner for one.
+        lines += [f"  | {_visible(shown)}", f"  | {' ' * caret}^"]
     if diagnostic.hint:
-        lines.append(f"  hint: {diagnostic.hint}")
+        lines.append(f"  hint: {_visible(diagnostic.hint)}")
     return "\n".join(lines)
 
 

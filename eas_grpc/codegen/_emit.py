@@ -14,6 +14,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from eas_grpc.codegen._manifest import MANIFEST, is_inside
 from eas_grpc.codegen._names import stem
 from eas_grpc.codegen._plan import Client, Options, Plan, ProtocRun, Runtime
 from eas_grpc.codegen._stock import comments_escaped, finished, pooled, without_definitions
@@ -76,7 +77,12 @@ def _add(
     made: dict[str, bytes], found: Mapping[str, bytes], step: ProtocRun, planned: Plan, options: Options
 ) -> None:
     if set(step.generators) & set(options.plugins):
-        taken = sorted(set(found) & {*made, *planned.modules, *planned.markers})
+        bad = sorted(path for path in found if not is_inside(path))
+        if bad:
+            raise SchemaError(
+                f"a plugin ({', '.join(step.generators)}) wants to write {bad[0]!r}, outside the output"
+            )
+        taken = sorted(set(found) & {*made, *planned.modules, *planned.markers, MANIFEST})
         if taken:
             raise SchemaError(
                 f"the plugin {', '.join(step.generators)} and another generator both write {taken[0]}; "

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from eas_grpc.codegen.portable import EDITION_FLOORS
+
 __all__ = ["floors", "loose", "owners", "shut_out"]
 
 _PROTOBUF = re.compile(
@@ -15,18 +17,17 @@ _PROTOBUF = re.compile(
 )
 _GRPCIO = re.compile(r"^GRPC_GENERATED_VERSION = '([\d.]+)'", re.MULTILINE)
 
-# What the portable modules are tested with from the bottom up, and what an older protobuf cannot read at all.
-_PORTABLE = {"protobuf": "3.20.3", "grpcio": "1.62.3"}
-_EDITIONS = {"2023": "5.27.0", "2024": "6.31.0"}
+# What any output runs on that checks no version, as tested.
+_LOWEST = {"protobuf": "3.20.3", "grpcio": "1.62.3"}
 
 
 def floors(
     texts: Iterable[str], *, portable: bool, services: bool, editions: Iterable[str] = ()
 ) -> dict[str, str]:
     """The lowest version by package, read from what the generated modules check when they are imported."""
-    found = {"protobuf": "3.20.3"}
+    found = {"protobuf": _LOWEST["protobuf"]}
     if services:
-        found["grpcio"] = _PORTABLE["grpcio"]
+        found["grpcio"] = _LOWEST["grpcio"]
     if not portable:
         for text in texts:
             protobuf, grpcio = _PROTOBUF.search(text), _GRPCIO.search(text)
@@ -35,7 +36,7 @@ def floors(
             if grpcio:
                 found["grpcio"] = _higher(found.get("grpcio", "0"), grpcio[1])
     for edition in editions:
-        found["protobuf"] = _higher(found["protobuf"], _EDITIONS.get(edition, "0"))
+        found["protobuf"] = _higher(found["protobuf"], EDITION_FLOORS.get(edition, "0"))
     return found
 
 

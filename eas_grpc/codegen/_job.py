@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,19 @@ from eas_grpc.codegen._diagnostics import Diagnostic
 from eas_grpc.codegen._manifest import Manifest
 from eas_grpc.codegen._plan import Options
 from eas_grpc.codegen._tools import Toolchain
+from eas_grpc.errors import SchemaError
 
-__all__ = ["Built", "Job", "Report"]
+__all__ = ["Built", "Job", "Report", "told"]
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turns what the disk refuses into a SchemaError that says where; nothing has been changed then."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise SchemaError(f"{where}{error.strerror or error}; nothing was changed") from error
 
 
 @dataclass(frozen=True, kw_only=True)

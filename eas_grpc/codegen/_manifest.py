@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from eas_grpc.errors import SchemaError
 
-__all__ = ["MANIFEST", "OWN_TOOL", "Changes", "Manifest", "changes", "digest"]
+__all__ = ["EMPTY", "MANIFEST", "OWN_TOOL", "Changes", "Manifest", "changes", "digest", "is_inside"]
 
 MANIFEST = "eas_grpc_gen.json"
 
@@ -31,12 +31,16 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+EMPTY = digest(b"")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """One run: versions by tool, options, and SHA-256 by relative path of what went in and came out.
 
     `imports` are protos that the inputs need and that were not generated. `floor` is the lowest version by package
-    that the output accepts. `descriptor_set` is the SHA-256 of that file, "" if none was asked for.
+    that the output accepts. `descriptor_set` is the SHA-256 of that file, "" if none was asked for. `is_intact` is false
+    for one that was edited or merged by hand since it was written: it may be acted upon, but it proves nothing.
     """
 
     tools: Mapping[str, str]
@@ -47,9 +51,13 @@ class Manifest:
     floor: Mapping[str, str]
     descriptor_set: str = ""
 
+    is_intact: bool = field(default=True, compare=False)
+
     def to_json(self) -> bytes:
-        """The file's bytes."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+        """The file's bytes; they end with a seal over the rest."""
+        data = asdict(self)
+        del data["is_intact"]
+        return (json.dumps({**data, "seal": _seal(data)}, indent=2, sort_keys=True) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> Manifest:
@@ -59,18 +67,29 @@ class Manifest:
             options = {str(key): tuple(map(str, values)) for key, values in data["options"].items()}
             maps = {key: _texts(data[key]) if key in _NEEDED else _texts(data.get(key, {})) for key in _MAPS}
             descriptor_set = str(data.get("descriptor_set", ""))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SchemaError(
                 f"{MANIFEST} is damaged ({type(error).__name__}: {error}); restore it or delete it, then generate again"
             ) from error
         # Paths of the manifest get deleted, so one that leads out of the folder must not be believed.
         for path in maps["outputs"]:
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+            if not is_inside(path):
                 raise SchemaError(
-                    f"{MANIFEST} lists `{path}`, which is outside its folder; delete the manifest, then generate again"
+                    f"{MANIFEST} lists {path!r}, which is outside its folder; delete the manifest, then generate again"
                 )
-        return cls(options=options, descriptor_set=descriptor_set, **maps)
+        seal = data.pop("seal", "")
+        return cls(options=options, descriptor_set=descriptor_set, is_intact=seal == _seal(data), **maps)
+
+
+def is_inside(path: str) -> bool:
+    """Whether a relative path stays in its folder, and is written in the one way that it can be."""
+    pure = PurePosixPath(path)
+    tidy = path == str(pure) and path.isprintable() and pure.parts
+    return bool(tidy) and not pure.is_absolute() and ".." not in pure.parts
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    return digest(json.dumps(data, sort_keys=True).encode())
 
 
 def _texts(data: Any) -> dict[str, str]:
@@ -96,7 +115,9 @@ def changes(*, wanted: Mapping[str, bytes], present: Mapping[str, bytes], previo
         missing=tuple(sorted(path for path in wanted if path not in present)),
         changed=tuple(
             sorted(
-                path for path, content in wanted.items() if content and present.get(path, content) != content
+                path
+                for path, content in wanted.items()
+                if (content or not _is_marker(path)) and present.get(path, content) != content
             )
         ),
         stale=tuple(

@@ -108,14 +108,28 @@ def name_problems(
     """Names inside the `wanted` files that generated code cannot hold; `files` has what they import, too."""
     messages = {message.full_name: message for file in files for message in file.messages}
     found: list[Diagnostic] = []
+    mine = set(wanted)
     for file in files:
-        if file.name not in set(wanted):
+        if file.name not in mine:
+            found += _import_problems(file, [each for each in files if file.name in each.dependencies])
             continue
         found += _service_problems(file, messages)
         found += _member_problems(file, Severity.ERROR if types else Severity.WARNING)
         if not package:
             found += _taken(file)
     return found
+
+
+def _import_problems(file: ProtoFile, importers: Sequence[ProtoFile]) -> Iterator[Diagnostic]:
+    """A file that is only imported becomes a part of import statements, so its name has to be a name, too."""
+    parts = stem(file.name).split("/")
+    if (
+        all(part.isidentifier() and not keyword.iskeyword(part) for part in parts[:-1])
+        and parts[-1].isidentifier()
+    ):
+        return
+    text = f"the imported file {file.name!r} has a name that does not make a Python module"
+    yield Diagnostic(text=text, at=Position(file=_shown(importers[0])), hint="rename its folder or the file")
 
 
 def _path_problems(name: str, package: str) -> Iterator[tuple[str, str]]:

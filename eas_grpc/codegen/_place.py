@@ -1,4 +1,4 @@
-"""Put a finished run into its folders: all of it or nothing.
+"""Put a finished run into its folders: all of it or nothing, as far as one process can.
 
 Every new file is written in full beside its place first, so a disk that is full stops the run before anything has
 changed. Then the files are exchanged one by one, and put back if that is interrupted. Only a process that is killed in
@@ -17,7 +17,10 @@ from pathlib import Path
 
 from eas_grpc.errors import SchemaError
 
-__all__ = ["Tree", "place"]
+__all__ = ["STAGING", "Tree", "place"]
+
+# How the names of the folders begin that files wait in; they are gone when a run ends.
+STAGING = ".eas-grpc-new-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ def place(*trees: Tree) -> None:
 
 def _stage(tree: Tree, undo: list[Callable[[], object]]) -> Path:
     _make(tree.folder, undo)
-    stage = tree.folder / f".eas-grpc-{secrets.token_hex(8)}"
+    stage = tree.folder / f"{STAGING}{secrets.token_hex(8)}"
     # Known to `undo` before it exists: an interrupt may come in between.
     undo.append(lambda: shutil.rmtree(stage, ignore_errors=True))
     stage.mkdir(mode=0o700)
@@ -113,7 +116,7 @@ def _make(folder: Path, undo: list[Callable[[], object]]) -> None:
 
 def _where(error: OSError, trees: Sequence[Tree]) -> str:
     named = str(error.filename2 or error.filename or "")
-    own = not named or ".eas-grpc-" in named
+    own = not named or STAGING in named
     return f"{trees[0].folder if own else named} cannot be written to"
 
 

@@ -17,6 +17,11 @@ from eas_grpc.errors import ConfigError
 __all__ = ["Client", "Options", "Plan", "ProtocRun", "Runtime", "check_options", "plan"]
 
 
+# What this program runs itself: the generators of stubs, and those of modules.
+_TYPES = frozenset({"mypy", "mypy_grpc"})
+_MODULES = frozenset({"python", "grpc_python"})
+
+
 class Client(str, Enum):
     """Which colours of stubs are generated."""
 
@@ -88,7 +93,7 @@ class ProtocRun:
     @property
     def is_for_types(self) -> bool:
         """Whether it writes stubs, by plugins in Python, which take longest."""
-        return any(name.startswith("mypy") for name in self.generators)
+        return not _TYPES.isdisjoint(self.generators)
 
     def arguments(self, *, descriptors: str, out: str, programs: Mapping[str, str]) -> tuple[str, ...]:
         """The command line after the compiler's own name."""
@@ -192,8 +197,13 @@ def check_options(options: Options) -> Options:
     """The same options; raises ConfigError for one that a known plugin would ignore, or that names no plugin."""
     from difflib import get_close_matches
 
+    own = sorted({*options.plugins} & (_TYPES | _MODULES))
+    if own:
+        raise ConfigError(
+            f"`{own[0]}` runs anyway: --plugins-bin and --protoc-python say from where, --plugin is for further plugins"
+        )
     for name, given in options.plugin_options.items():
-        if name not in ("mypy", "mypy_grpc"):
+        if name not in _TYPES:
             if name not in options.plugins:
                 known = ", ".join(["mypy", "mypy_grpc", *sorted(options.plugins)])
                 raise ConfigError(

@@ -81,8 +81,10 @@ def main() -> None:
     own = str(Path(__file__).parent)
     sys.path = [entry for entry in sys.path if entry != own]
     sys.meta_path.insert(0, Finder(files))
+    # What a module prints when it is imported must not get into the answer.
+    answer, sys.stdout = sys.stdout, sys.stderr
     failures = [(path, failure(path)) for path in files]
-    print(json.dumps([found for found in failures if found[1] is not None]))
+    print(json.dumps([found for found in failures if found[1] is not None]), file=answer)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class Protoc:
             self._process = subprocess.Popen(
                 (*toolchain.protoc, *arguments),
                 cwd=cwd,
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
@@ -166,10 +167,26 @@ def _asked(program: str) -> str:
     return done.stdout.split()[-1]
 
 
+def _environment() -> dict[str, str]:
+    """Ours, with a PYTHONPATH that means the same in another folder."""
+    paths = os.environ.get("PYTHONPATH", "")
+    if not paths:
+        return dict(os.environ)
+    absolute = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))  # noqa: PTH100
+    return {**os.environ, "PYTHONPATH": absolute}
+
+
 def _run(command: Sequence[str], *, cwd: Path, text: str = "") -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, cwd=cwd, input=text, capture_output=True, check=False, encoding="utf-8", errors="replace"
+            command,
+            cwd=cwd,
+            env=_environment(),
+            input=text,
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError as error:
         raise _not_started(command[0], error) from error

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from eas_grpc.codegen._sources import is_passed_over
+
 __all__ = ["changes_of"]
 
 _Seen = dict[str, tuple[int, int]]
@@ -46,7 +48,7 @@ def _look(roots: Iterable[Path]) -> _Seen:
         if root.is_file():
             _add(seen, str(root))
         for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not is_passed_over(name)]
             for name in files:
                 if name.endswith(".proto"):
                     _add(seen, os.path.join(folder, name))  # noqa: PTH118 - thousands of times

@@ -14,16 +14,19 @@ them. hatchling finds this module by its entry point; nothing else imports it.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.plugin import hookimpl
 
 from eas_grpc.codegen import MANIFEST, Job, check, configured, generate
+from eas_grpc.codegen._ownership import previous_run
 from eas_grpc.errors import ConfigError, EasError, SchemaError
 
 __all__ = ["StubsHook", "hatch_register_build_hook"]
@@ -34,6 +37,10 @@ _OPTIONS: Mapping[str, type] = {"check": bool, "protoc-python": str, "plugins-bi
 _OF_HATCHLING = frozenset(
     {"dependencies", "enable-by-default", "path", "require-runtime-dependencies", "require-runtime-features"}
 )
+
+# What has a meaning in the patterns that hatchling reads, which are git's.
+_GLOB = re.compile(r"[\\*?\[\]]")
+_BACKSLASH = r"\\\g<0>"
 
 
 class StubsHook(BuildHookInterface):  # type: ignore[type-arg]  # of no configuration class of its own
@@ -93,17 +100,14 @@ def fresh(job: Job) -> tuple[str, ...]:
     if findings:
         lines = "".join(f"\n  {finding}" for finding in findings)
         raise SchemaError(f"{job.out} is not fresh: run `eas-grpc generate` and commit what it writes{lines}")
-    from eas_grpc.codegen._manifest import Manifest
-
-    return (*Manifest.from_json((job.out / MANIFEST).read_bytes()).outputs, MANIFEST)
+    manifest = previous_run(job.out)
+    assert manifest is not None  # what is fresh has one
+    return (*manifest.outputs, MANIFEST)
 
 
 def artifacts(out: Path, files: tuple[str, ...], root: Path) -> list[str]:
     """The files as patterns that hatchling matches against paths below the project's root."""
-    try:
-        folder = out.relative_to(root).as_posix()
-    except ValueError:
-        raise ConfigError(
-            f"the stubs go to {out}, which is not below {root}: no wheel could hold them"
-        ) from None
-    return [f"/{folder}/{name}" for name in sorted(files)]
+    folder = PurePosixPath(os.path.relpath(out, root))
+    if ".." in folder.parts:
+        raise ConfigError(f"the stubs go to {out}, which is not below {root}: no wheel could hold them")
+    return [f"/{_GLOB.sub(_BACKSLASH, str(folder / name))}" for name in sorted(files)]

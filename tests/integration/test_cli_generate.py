@@ -143,7 +143,7 @@ def test_an_error_has_place_source_line_and_caret_and_the_exit_code_of_a_schema(
     assert (done.exit_code, done.stdout) == (3, "")
     lines = done.stderr.splitlines()
     assert lines[0].removeprefix("Error: ") == 'protos/acme/v1/infer.proto:6:1: error: Expected ";".'
-    assert [line.rstrip() for line in lines[1:3]] == ["    }", "    ^"]
+    assert [line.rstrip() for line in lines[1:3]] == ["  | }", "  | ^"]
     assert "error: error:" not in done.stderr.lower()
     assert not Path("out").exists()
 

@@ -46,6 +46,9 @@ def run(command, cwd, **variables):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # The command reads them, and some of these tests are about tools that are not there.
+    monkeypatch.delenv("EAS_GRPC_PROTOC_PYTHON", raising=False)
+    monkeypatch.delenv("EAS_GRPC_PLUGINS_BIN", raising=False)
 
 
 @pytest.fixture
@@ -68,6 +71,7 @@ def test_the_proto_has_no_mistake(project):
 
 
 def test_its_code_is_typed_and_tidy(project, tmp_path):
+    pytest.importorskip("mypy", reason="mypy is in the dependency group `lint`")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")]
     code, output = run([*mypy, "-p", "digit_reader"], project, MYPYPATH="src")
     assert code == 0, output
@@ -148,11 +152,44 @@ def test_it_goes_where_dir_says(tools, tmp_path):
     assert Path("pyproject.toml").is_file()
 
 
+ODD = [
+    "a b",
+    "it's",
+    'a"b',
+    "$HOME",
+    "$(touch x)",
+    "`touch x`",
+    "a#b",
+    "-dash",
+    "a;touch x",
+    "a%b",
+    "[a]",
+    "é",
+]
+
+
+@pytest.mark.parametrize("folder", ODD)
+def test_a_folder_of_any_name_changes_nothing_and_the_next_step_finds_it(tools, tmp_path, folder):
+    code, output = init("digits", f"--dir={folder}", *TOOLS)
+    assert code == 0, output
+    project = tmp_path / folder
+    for path, text in plan_project("digits", source=installed_from(_init._direct_url())).items():
+        assert (project / path).read_text() == text
+    next_step = output.splitlines()[-1].removeprefix("next: ").replace("make test", "make help && pwd")
+    code, output = run(["sh", "-c", next_step], tmp_path)
+    assert (code, output.splitlines()[-1]) == (0, str(project))
+    assert "  test       run the tests" in output.splitlines()
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
         (["Digits"], 2, "write digits"),
         (["json"], 2, "use another name, or --package json_service"),
+        (["test"], 2, "use another name, or --package test_service"),
+        (["eas-grpc"], 2, "use another name, such as eas_grpc_service"),
+        (["digits", "--package", "grpc"], 2, "use --package digits_service"),
         (["digits", "--package", "a.b"], 2, "'a.b' cannot name a package"),
         (["digits", "--dir", "full"], 2, "full is not empty, and nothing in it is touched"),
         (["digits", "--dir", "file"], 2, "file is there already and is no folder"),

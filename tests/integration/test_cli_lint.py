@@ -48,15 +48,15 @@ def test_findings_are_shown_with_their_line_and_counted(run):
             "protos/acme/v1/x.proto:4:3: warning: enum value acme.v1.Tone.WARM is 0: a caller who sends nothing says "
             "`WARM`, and nobody can tell [ENUM_ZERO_VALUE_SUFFIX]"
         ),
-        "      WARM = 0;",
-        "      ^",
+        "  |   WARM = 0;",
+        "  |   ^",
         "  hint: let 0 be a value whose name ends in _UNSPECIFIED",
         (
             "protos/acme/v1/x.proto:7:9: warning: field acme.v1.Thing.from: `from` is a Python keyword; it can be set by "
             "**{...} and read by getattr only [PYTHON_KEYWORD_FIELD]"
         ),
-        "      int32 from = 1;",
-        "            ^",
+        "  |   int32 from = 1;",
+        "  |         ^",
         "  hint: give it another name",
         "2 warnings found in 1 file",
     ]

@@ -165,7 +165,7 @@ def test_a_broken_proto_is_shown_with_its_line_and_a_caret(project, files, place
     said = refused().removeprefix("Error: ")
     first, line, caret, *_ = said.splitlines()
     assert first.startswith(f"{place}: error: {text}")
-    assert (line, caret) == (f"    {source}", " " * (4 + mark) + "^")
+    assert (line, caret) == (f"  | {source}", "  | " + " " * mark + "^")
 
 
 @pytest.mark.parametrize("where", ["the root", "a folder above it"])

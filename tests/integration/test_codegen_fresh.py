@@ -119,7 +119,16 @@ def test_the_manifest_holds_versions_and_hashes_only(toolchain, project):
     """Versions of every tool, one hash per file in and out."""
     generate(job(toolchain))
     data = json.loads((project / "out" / MANIFEST).read_text())
-    assert sorted(data) == ["descriptor_set", "floor", "imports", "inputs", "options", "outputs", "tools"]
+    assert sorted(data) == [
+        "descriptor_set",
+        "floor",
+        "imports",
+        "inputs",
+        "options",
+        "outputs",
+        "seal",
+        "tools",
+    ]
     assert {"grpcio-tools", "mypy-protobuf"} < set(data["tools"])
     assert data["floor"]["grpcio"] == data["tools"]["grpcio-tools"]
     assert sorted(data["inputs"]) == ["acme/v1/infer.proto", "acme/v1/types.proto"]
@@ -267,7 +276,7 @@ def test_whatever_changes_makes_the_next_run_a_real_one(toolchain, project, chan
     elif change == "output":
         (project / "out/acme/v1/types_pb2.py").unlink()
     else:
-        (project / "schema.bin").write_bytes(b"damaged")
+        (project / "schema.bin").write_bytes(b"\x0a\x03\x0a\x01x")  # a set of one empty file
     report = generate(Job(**again))
     assert report.written or change == "descriptor set"
     assert (project / "schema.bin").stat().st_size > 100

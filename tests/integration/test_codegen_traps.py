@@ -168,6 +168,7 @@ def test_setuptools_finds_every_file_of_the_output(project, out, package):
 
 def test_an_installed_tree_is_typed_because_of_py_typed(project):
     """Without the marker mypy takes an installed package's classes for Any, and every mistake passes."""
+    pytest.importorskip("mypy", reason="mypy is in the dependency group `lint`")
     generate("protos", "--out", "src/my_service/pb", "--package", "my_service.pb", cwd=project)
     # A namespace above it: the marker of the generated package alone has to do.
     library = built(project)
@@ -214,6 +215,16 @@ def test_a_google_folder_breaks_nothing_that_is_installed(project):
     )
     assert said == "x True\n"
     assert not (project / "out/google/__init__.py").exists()
+
+
+def test_a_top_folder_named_like_an_installed_package_is_warned_of(project):
+    """Its __init__.py would hide that package from everybody who has the output on the path."""
+    write(project, {"protos/click/v1/c.proto": 'syntax = "proto3";\npackage click.v1;\nmessage C {}\n'})
+    said = generate("protos", "--out", "out", cwd=project).stderr
+    assert "warning: the top folder `click` has the name of a package that is installed in " in said
+    assert "--package" in said
+    assert "`acme`" not in said
+    assert "hide" not in generate("protos", "--out", "mine", "--package", "mine", cwd=project).stderr
 
 
 @pytest.mark.parametrize("first", ["theirs", "ours"])

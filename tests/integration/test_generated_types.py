@@ -36,10 +36,6 @@ python_executable = {sys.executable}
 mypy_path = src:generated:{OUR_PROTOS}
 explicit_package_bases = true
 namespace_packages = true
-
-# googleapis-common-protos has types and does not say so: it lacks a py.typed.
-[mypy-google.api.*,google.rpc.*,google.type.*]
-ignore_missing_imports = true
 """
 PYRIGHT = {
     "include": ["src", "generated", "users"],

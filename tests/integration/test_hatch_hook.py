@@ -103,6 +103,22 @@ with Server(server.register) as serving, eas_grpc.connect(serving.address, token
     assert run(project.parent, "-c", program) == (0, "Hello, World!\n")
 
 
+@pytest.mark.parametrize("out", ["protos/../src/digit_reader/pb", "src/digit_reader/pb[1]"])
+def test_however_the_output_folder_is_written_its_files_are_found(project, out):
+    """A pattern that matches nothing would give a wheel without stubs, and no error."""
+    table = (project / "pyproject.toml").read_text()
+    assert 'out = "src/digit_reader/pb"' in table
+    (project / "pyproject.toml").write_text(table.replace('out = "src/digit_reader/pb"', f'out = "{out}"'))
+    with (project / ".gitignore").open("a") as ignored:
+        ignored.write("/src/digit_reader/pb?1?/\n")
+    hook(project)
+    code, output = run(project, "-m", "build", "--no-isolation", "-o", "made", "--wheel")
+    assert code == 0, output
+    (wheel,) = project.glob("made/*.whl")
+    names = {name.rpartition("/")[2] for name in zipfile.ZipFile(wheel).namelist()}
+    assert names >= STUBS
+
+
 def test_an_editable_install_has_them_too(project):
     # By a path file; the other way needs one more package.
     hook(project, "[tool.hatch.build]", 'dev-mode-dirs = ["src"]')

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +26,19 @@ def write_portable(
         if file.service:
             text = service_module(file, files=every, modules=modules, client=True, servicer=True)
             _write(root, f"{module}_grpc", text)
+
+
+def run_python(program: str, root: Path, implementation: str = "") -> str:
+    """What a program prints that imports from `root`, with protobuf's C implementation or the one named `python`."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment.pop("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", None)
+    if implementation:
+        environment["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = implementation
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, env=environment, cwd=root
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def module_of(name: str) -> str:

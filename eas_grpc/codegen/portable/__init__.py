@@ -5,7 +5,8 @@ Text from descriptors: no compiler, no file, no import of what is written.
 
 from __future__ import annotations
 
+from eas_grpc.codegen.portable._editions import EDITION_FLOORS
 from eas_grpc.codegen.portable._messages import POOL, message_module, pool_module
 from eas_grpc.codegen.portable._services import service_module
 
-__all__ = ["POOL", "message_module", "pool_module", "service_module"]
+__all__ = ["EDITION_FLOORS", "POOL", "message_module", "pool_module", "service_module"]

@@ -1,12 +1,13 @@
-"""A file's descriptor as the bytes that a module carries, and those bytes as Python text. Pure."""
+"""A file's descriptor as the bytes that a module carries, and bytes and names as Python text. Pure."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
-__all__ = ["bytes_literal", "drop_default_json_names", "embedded", "json_name"]
+__all__ = ["bytes_literal", "drop_default_json_names", "embedded", "in_comment", "json_name", "quoted"]
 
 # Of a line in the literal, without its indentation.
 _WIDTH = 100
@@ -52,6 +53,16 @@ def bytes_literal(content: bytes, indent: str) -> str:
             lines.append("")
         lines[-1] += text
     return "\n".join(f'{indent}b"{line}"' for line in lines)
+
+
+def quoted(text: str) -> str:
+    """Text as a string literal: what JSON escapes, Python reads."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def in_comment(text: str) -> str:
+    """Text that cannot end the line that it stands in."""
+    return text if text.isprintable() else quoted(text)
 
 
 def _fields(message: DescriptorProto) -> Iterator[FieldDescriptorProto]:

@@ -17,22 +17,57 @@ _SERVICE = re.compile(r"[a-z][a-z0-9_]{1,61}[a-z0-9]\Z")
 _PACKAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SHORTEST, _LONGEST = 3, 63
 
-# Top-level names that the project's own code, its tests or its tools import.
-_TAKEN = frozenset(
+# What the project, its tests and its tools install, under the names of a package index. Of two packages of one name
+# an installer takes one, and a project that needs itself gets nothing else.
+_NEEDED = frozenset(
     {
+        "build",
         "click",
-        "eas_grpc",
+        "eas-grpc",
+        "googleapis-common-protos",
+        "grpcio",
+        "grpcio-health-checking",
+        "grpcio-reflection",
+        "grpcio-tools",
+        "hatchling",
+        "iniconfig",
+        "mypy",
+        "mypy-protobuf",
+        "numpy",
+        "packaging",
+        "pathspec",
+        "pip",
+        "pluggy",
+        "protobuf",
+        "pygments",
+        "pytest",
+        "setuptools",
+        "tomli",
+        "trove-classifiers",
+        "types-grpcio",
+        "types-protobuf",
+        "typing-extensions",
+        "wheel",
+    }
+)
+
+# What is imported under other names than those, and names of the project's own folder; Python does not count its
+# package `test` among its modules.
+_IMPORTED = frozenset(
+    {
         "eas_grpc_pb",
         "google",
         "grpc",
-        "hatchling",
-        "numpy",
-        "pip",
-        "pytest",
+        "grpc_health",
+        "grpc_reflection",
+        "grpc_tools",
+        "pkg_resources",
         "server_demo",
+        "test",
+        "tests",
     }
-    | {"tests"}
 )
+_TAKEN = _IMPORTED | {name.replace("-", "_") for name in _NEEDED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +90,14 @@ def names(name: str, package: str | None = None) -> Names:
             f"{name!r} cannot name a service: EAS takes {_SHORTEST} to {_LONGEST} lower-case letters, digits and"
             f" underscores, here with a letter first; write {_repaired(name)}"
         )
+    project = re.sub("_+", "-", service)
+    if project in _NEEDED:
+        raise ConfigError(
+            f"{name!r} is the name of something that the project itself needs: use another name, such as"
+            f" {service}_service"
+        )
     return Names(
-        project=re.sub("_+", "-", service),
+        project=project,
         service=service,
         package=_checked(service, f"another name, or --package {service}_service")
         if package is None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from eas_grpc._version import __version__
 from eas_grpc.codegen.scaffold._names import names
@@ -53,7 +53,8 @@ def plan_project(
         "service": chosen.service,
         "package": chosen.package,
         "version": version,
-        "source": source or "",
+        # It stands in a Makefile, and there between quotation marks of the shell: escaped, it means the same.
+        "source": quote(source or "", safe="/:%"),
     }
     wanted = _FILES if source is None else {**_FILES, "local.mk": "local"}
     templates = files("eas_grpc.codegen.scaffold") / "templates"

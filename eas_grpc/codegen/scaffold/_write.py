@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from eas_grpc.errors import ConfigError
@@ -35,16 +37,20 @@ def write_project(
         written = tuple(
             sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         )
-        root.mkdir(exist_ok=True)
-        _move(sorted(made.iterdir()), root, existed=existed)
+        # That took a while. Whoever used the place meanwhile keeps all of it.
+        _check(root, ours=made.name)
+        with _undone_on_failure() as created:
+            if not existed:
+                _create(root, created, root.mkdir)
+            _put(made, root, created)
     return written
 
 
-def _check(root: Path) -> None:
+def _check(root: Path, ours: str = "") -> None:
     if root.is_symlink() or root.exists():
         if not root.is_dir():
             raise ConfigError(f"{root} is there already and is no folder: choose another place with --dir")
-        if {path.name for path in root.iterdir()} - _HARMLESS:
+        if {path.name for path in root.iterdir()} - _HARMLESS - {ours}:
             raise ConfigError(
                 f"{root} is not empty, and nothing in it is touched: choose another place with --dir"
             )
@@ -52,16 +58,37 @@ def _check(root: Path) -> None:
         raise ConfigError(f"there is no folder {root.parent} to make {root.name} in: make it first")
 
 
-def _move(entries: list[Path], root: Path, *, existed: bool) -> None:
-    moved: list[Path] = []
+@contextlib.contextmanager
+def _undone_on_failure() -> Iterator[list[Path]]:
+    """A list for what is created; of that, whatever fails leaves nothing, and of others' work everything."""
+    created: list[Path] = []
     try:
-        for entry in entries:
-            place = root / entry.name
-            entry.rename(place)
-            moved.append(place)
+        yield created
     except BaseException:
-        for path in moved:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not existed:
-            root.rmdir()
+        for path in reversed(created):
+            # A folder that somebody has put something into stays.
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
         raise
+
+
+def _put(source: Path, target: Path, created: list[Path]) -> None:
+    """Like a rename of all that is in a folder, which would replace what is there."""
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if entry.is_dir():
+            _create(place, created, place.mkdir)
+            _put(entry, place, created)
+        else:
+            _create(place, created, partial(place.touch, exist_ok=False))
+            shutil.copyfile(entry, place)
+
+
+def _create(place: Path, created: list[Path], create: Callable[[], object]) -> None:
+    try:
+        create()
+    except FileExistsError as error:
+        raise ConfigError(
+            f"{place} appeared while the project was made, and it is not touched: choose another place with --dir"
+        ) from error
+    created.append(place)

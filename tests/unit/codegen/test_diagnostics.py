@@ -54,8 +54,8 @@ def test_the_source_line_stands_below_with_a_caret_and_the_hint_last():
     found = show([PLAIN.with_hint("mend it")], "text", line_of=lambda _: "  int32 x")
     assert found.splitlines() == [
         "a.proto:2:5: error: bad",
-        "      int32 x",
-        "        ^",
+        "  |   int32 x",
+        "  |     ^",
         "  hint: mend it",
     ]
 
@@ -88,7 +88,7 @@ def test_the_source_line_stands_below_with_a_caret_and_the_hint_last():
 def test_the_caret_stands_under_the_character_that_is_meant(before, mark):
     """protoc counts bytes and steps of tabs; a terminal counts columns."""
     source, line = caret(f"{before}X", protoc_column(before))
-    assert line == "    " + " " * mark + "^"
+    assert line == "  | " + " " * mark + "^"
     assert "\t" not in source
     assert width(source[: source.index("X")]) == 4 + mark
 
@@ -101,17 +101,17 @@ def test_the_caret_is_right_for_any_mixture_of_characters(before):
 
 def test_a_column_behind_the_end_of_the_line_gets_a_caret_there():
     """protoc reports a missing `;` at the end of the file this way."""
-    assert caret("ab", 99) == ["    ab", "      ^"]
+    assert caret("ab", 99) == ["  | ab", "  |   ^"]
 
 
 def test_the_line_is_read_from_the_file(tmp_path):
     path = tmp_path / "a.proto"
     path.write_bytes(b"one\r\ntwo\r\nthree \xe9\n")
     at = Position(file=str(path), line=2, column=2)
-    assert show([Diagnostic(text="bad", at=at)], "text").splitlines()[1:] == ["    two", "     ^"]
+    assert show([Diagnostic(text="bad", at=at)], "text").splitlines()[1:] == ["  | two", "  |  ^"]
     at = Position(file=str(path), line=3, column=7)
     assert (
-        show([Diagnostic(text="bad", at=at)], "text").splitlines()[1] == "    three \N{REPLACEMENT CHARACTER}"
+        show([Diagnostic(text="bad", at=at)], "text").splitlines()[1] == "  | three \N{REPLACEMENT CHARACTER}"
     )
 
 

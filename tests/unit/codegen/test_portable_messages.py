@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import eas_grpc_pb
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -18,11 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.portable_trees import write_portable
 
-from eas_grpc.codegen.portable import _tree_build, message_module, pool_module
+from eas_grpc.codegen.portable import EDITION_FLOORS, _tree_build, message_module, pool_module
 from eas_grpc.codegen.portable._embed import bytes_literal, embedded
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = ROOT / "tests" / "portable"
+GENERATED = Path(eas_grpc_pb.__path__[0]).parent
 STOCK = [
     f"eas_grpc_pb.{name}_pb2"
     for name in (
@@ -142,7 +144,7 @@ def test_every_name_of_the_type_stubs_is_there(tmp_path, run, package):
         file = FileDescriptorProto.FromString(importlib.import_module(module).DESCRIPTOR.serialized_pb)
         every.append(file)
         own.append(file)
-        stub = ROOT.joinpath("generated", *module.split(".")).with_suffix(".pyi")
+        stub = GENERATED.joinpath(*module.split(".")).with_suffix(".pyi")
         renamed = tmp_path.joinpath(*package.split("."), *module.split(".")).with_suffix(".pyi")
         renamed.parent.mkdir(parents=True, exist_ok=True)
         renamed.write_bytes(stub.read_bytes())
@@ -229,6 +231,15 @@ def test_a_file_in_an_edition_refuses_a_runtime_that_would_misread_it(monkeypatc
         exec(text, {"__name__": "modern_pb2"})
 
 
+@pytest.mark.parametrize("edition", ["2023", "2024"])
+def test_each_edition_has_its_own_lowest_runtime(edition):
+    major, minor, _ = EDITION_FLOORS[edition].split(".")
+    text = message_module(parsed(MODERN.replace("2023", edition)), modules={}, pool=None)
+
+    assert f"< ({major}, {minor}):\n" in text
+    assert f"needs protobuf {major}.{minor} or later" in text
+
+
 def test_the_text_names_the_source_and_reads_from_top_to_bottom():
     modules = {
         "google/protobuf/descriptor.proto": "google.protobuf.descriptor_pb2",
@@ -245,6 +256,8 @@ def test_the_text_names_the_source_and_reads_from_top_to_bottom():
         "\n"
         "from mine.gen import _eas_grpc_pool as _eas_grpc_pool\n"
         "\n"
+        "_globals = globals()\n"
+        "\n"
         "from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2\n"
         "import points_pb2 as points__pb2\n"
         "\n"
@@ -252,7 +265,7 @@ def test_the_text_names_the_source_and_reads_from_top_to_bottom():
         "\n"
     )
     assert after.startswith('_eas_grpc_pool.add(\n    b"')
-    assert after.endswith('"\n)\n_eas_grpc_pool.build(DESCRIPTOR, globals())\n')
+    assert after.endswith('"\n)\n_eas_grpc_pool.build(DESCRIPTOR, _globals)\n')
 
 
 def test_the_support_module_does_not_depend_on_the_order_of_the_files():

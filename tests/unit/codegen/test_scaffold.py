@@ -8,10 +8,11 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
-from eas_grpc.codegen.scaffold import _write, installed_from, names, plan_project, write_project
+from eas_grpc.codegen.scaffold import _write, installed_from, names, plan_project
 from eas_grpc.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -84,12 +85,59 @@ def test_words_of_the_language_are_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["json", "logging", "numpy", "grpc", "google", "eas_grpc", "eas-grpc", "tests"]
+    "name", ["json", "logging", "grpc", "google", "eas_grpc_pb", "grpc-tools", "test", "tests"]
 )
 def test_names_that_would_hide_other_modules_are_refused(name):
     service = name.replace("-", "_")
     with pytest.raises(ConfigError, match=f"in the way .* use another name, or --package {service}_service$"):
         names(name)
+
+
+NEEDED = [
+    "eas-grpc",
+    "eas_grpc",
+    "eas__grpc",
+    "grpcio",
+    "grpcio-tools",
+    "protobuf",
+    "pytest",
+    "numpy",
+    "click",
+]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("package", [None, "digit_reader"])
+def test_a_project_is_not_named_like_what_it_needs_whatever_its_package(name, package):
+    better = f"{name.replace('-', '_')}_service"
+    with pytest.raises(ConfigError, match=f"^'{name}' .* itself needs: use another name, such as {better}$"):
+        names(name, package)
+    assert names(better).service == better
+
+
+@pytest.mark.parametrize(
+    "package", ["eas_grpc", "grpcio", "grpc", "google", "protobuf", "pytest", "numpy", "test"]
+)
+def test_a_package_is_not_named_like_what_it_needs(package):
+    with pytest.raises(ConfigError, match=f"^a package named '{package}' .*: use --package digits_service$"):
+        names("digits", package)
+
+
+def test_every_requirement_of_this_project_and_of_a_new_one_is_known():
+    ours = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    theirs = parsed_toml()
+    lines = []
+    for toml in (ours, theirs):
+        lines += toml["build-system"]["requires"] + toml["project"]["dependencies"]
+        lines += [
+            line
+            for extra, each in toml["project"]["optional-dependencies"].items()
+            for line in each
+            if extra in {"serve", "codegen", "test"}
+        ]
+    for line in lines:
+        with pytest.raises(ConfigError, match="itself needs"):
+            names(re.match(r"[a-z-]+", line)[0])
 
 
 @pytest.mark.parametrize(
@@ -157,6 +205,14 @@ def test_where_eas_grpc_comes_from_stands_in_a_file_that_git_ignores():
     assert set(PROJECT) - set(plan_project("digit-reader")) == {"local.mk"}
 
 
+@pytest.mark.parametrize("odd", ["$(shell touch x)", "`touch x`", '";touch x;"', "a b", "#a", "'", "\\", "é"])
+def test_where_eas_grpc_comes_from_is_no_code_for_make_or_the_shell(odd):
+    line = plan_project("digits", source=f"file:///{odd}/a%20b+c")["local.mk"].splitlines()[-1]
+    _, _, url = line.partition(" @ ")
+    assert re.fullmatch(r"file:///[A-Za-z0-9%/._~-]+", url)
+    assert unquote(url) == f"file:///{odd}/a b+c"
+
+
 def test_git_ignores_no_generated_code():
     patterns = [line for line in PROJECT[".gitignore"].splitlines() if not line.startswith("#")]
     assert not [pattern for pattern in patterns if "pb" in pattern or "src" in pattern or "gen" in pattern]
@@ -202,89 +258,3 @@ def test_a_local_source_is_used_while_it_is_there(text, there, found):
 
     assert installed_from(text, exists) == found
     assert asked == (["/a b" if "%20" in text else "/a.whl"] if text and "file:" in text else [])
-
-
-def nothing(root):
-    pass
-
-
-def files_below(root):
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
-
-
-def test_all_files_arrive_and_so_does_what_the_last_step_adds(tmp_path):
-    def add(root):
-        assert (root / "a/b.txt").read_text() == "text"
-        (root / "a/c.txt").touch()
-
-    assert write_project(tmp_path / "new", {"a/b.txt": "text", ".d": ""}, finish=add) == (
-        ".d",
-        "a/b.txt",
-        "a/c.txt",
-    )
-    assert files_below(tmp_path) == ["new", "new/.d", "new/a", "new/a/b.txt", "new/a/c.txt"]
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    assert (tmp_path / "new").stat().st_mode == plain.stat().st_mode
-
-
-@pytest.mark.parametrize("before", [[], [".git"]], ids=["empty", "after git init"])
-def test_an_empty_folder_may_be_there(tmp_path, before, monkeypatch):
-    for name in before:
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path)
-    write_project(Path(), {"a": "text"}, finish=nothing)
-    assert files_below(tmp_path) == sorted([*before, "a"])
-
-
-@pytest.mark.parametrize("existed", [False, True])
-def test_a_last_step_that_fails_leaves_nothing(tmp_path, existed):
-    root = tmp_path / "new"
-    if existed:
-        root.mkdir()
-
-    def fail(_):
-        raise RuntimeError("on purpose")
-
-    with pytest.raises(RuntimeError, match="on purpose"):
-        write_project(root, {"a/b": "text"}, finish=fail)
-    assert files_below(tmp_path) == (["new"] if existed else [])
-
-
-@pytest.mark.parametrize("existed", [False, True])
-def test_a_move_that_fails_half_way_is_undone(tmp_path, existed, monkeypatch):
-    root = tmp_path / "new"
-    if existed:
-        root.mkdir()
-    rename = Path.rename
-
-    def until_the_last(path, target):
-        if path.name == "z":
-            raise OSError("no space left")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", until_the_last)
-    with pytest.raises(OSError, match="no space"):
-        write_project(root, {"a/b": "text", "m": "text", "z": "text"}, finish=nothing)
-    assert files_below(tmp_path) == (["new"] if existed else [])
-
-
-def test_a_folder_in_use_is_refused_and_stays_as_it_is(tmp_path):
-    (tmp_path / "kept").write_text("mine")
-    with pytest.raises(ConfigError, match=r"is not empty, and nothing in it is touched: choose .* --dir"):
-        write_project(tmp_path, {"kept": "theirs"}, finish=nothing)
-    assert (files_below(tmp_path), (tmp_path / "kept").read_text()) == (["kept"], "mine")
-
-
-def test_a_file_in_its_place_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    for name in ("file", "dangling"):
-        with pytest.raises(ConfigError, match="is no folder: choose another place with --dir"):
-            write_project(tmp_path / name, {"a": ""}, finish=nothing)
-
-
-def test_a_place_in_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"there is no folder .*missing to make new in: make it first"):
-        write_project(tmp_path / "missing" / "new", {"a": ""}, finish=nothing)
-    assert files_below(tmp_path) == []
