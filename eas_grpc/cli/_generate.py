@@ -158,8 +158,11 @@ def _list(verb: str, out: Path, paths: tuple[str, ...]) -> None:
 
 
 def _summary(job: Job, report: Report) -> str:
-    where = f"{job.out} (package {job.options.package})" if job.options.package else str(job.out)
-    floor = sorted(report.floor.items(), key=lambda each: each[0] != "protobuf")
+    package = job.options.package
+    where = (
+        f"{job.out} ({f'package {package}' if package else 'a source root: it belongs on the import path'})"
+    )
+    floor = sorted(report.floor.items(), key=lambda each: (each[0] != "protobuf", each[0]))
     needs = ", ".join(f"{package} >= {version}" if version else package for package, version in floor)
     counts = (
         f"{len(report.written)} written, {len(report.removed)} removed, {len(report.unchanged)} unchanged"
@@ -183,7 +186,8 @@ def _check(job: Job, form: str) -> int:
     else:
         for finding in findings:
             click.echo(finding)
-        click.echo(f"{job.out}: {f'{len(findings)} findings; generate again' if findings else 'fresh'}")
+        count = f"{len(findings)} finding{'s'[: len(findings) != 1]}"
+        click.echo(f"{job.out}: {count if findings else 'fresh'}")
     return 1 if findings else 0
 
 

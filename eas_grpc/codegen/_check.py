@@ -19,6 +19,7 @@ _FOREIGN = "no .proto here gives it; remove it, or let `--clean` do so"
 class FindingKind(str, Enum):
     """How a file, or the whole output, is out of date."""
 
+    OPTIONS = "options"  # it was asked for differently; the differences below come from that
     TOOLS = "tools"  # other versions made it; the differences below may be nothing else
     MISSING = "missing"
     CHANGED = "changed"
@@ -51,14 +52,16 @@ def check(job: Job) -> tuple[Finding, ...]:
 def _findings(job: Job) -> tuple[Finding, ...]:
     before = previous_run(job.out)
     built = build(job)
+    options = [] if before is None else _option_findings(before.options, built.manifest.options)
     tools = [] if before is None else _tool_findings(before.tools, built.manifest.tools)
     found = compare(job.out, built, before)
     # With other tools the manifest differs in any case, and that has been said. If only our own part is another one
     # and all files are the same, the output is as fresh as it can be.
     own_alone = before is not None and replace(before, tools=built.manifest.tools) == built.manifest
-    changed = [path for path in found.changed if path != MANIFEST or not (tools or own_alone)]
+    changed = [path for path in found.changed if path != MANIFEST or not (options or tools or own_alone)]
     foreign = leftovers(job.out, built, before)
     return (
+        *options,
         *tools,
         *(Finding(kind=FindingKind.MISSING, path=path) for path in found.missing),
         *(Finding(kind=FindingKind.CHANGED, path=path) for path in changed),
@@ -75,14 +78,29 @@ def _descriptor_set_findings(job: Job, built: Built) -> list[Finding]:
     return [Finding(kind=FindingKind.CHANGED if path.is_file() else FindingKind.MISSING, path=str(path))]
 
 
+def _option_findings(
+    then: Mapping[str, tuple[str, ...]], now: Mapping[str, tuple[str, ...]]
+) -> list[Finding]:
+    return [
+        Finding(
+            kind=FindingKind.OPTIONS,
+            path=MANIFEST,
+            detail=f"{name} was {' '.join(then.get(name, ('(none)',)))}, is {' '.join(now.get(name, ('(none)',)))}",
+        )
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+
+
 def _tool_findings(then: Mapping[str, str], now: Mapping[str, str]) -> list[Finding]:
     return [
         Finding(
             kind=FindingKind.TOOLS,
             path=MANIFEST,
-            detail=f"made with {name} {then.get(name, '(none)')}, here is {now.get(name, '(none)')}; "
+            detail=f"made with {name} {then[name]}, here is {now[name]}; "
             "generate with the same version, or generate again and commit",
         )
-        for name in sorted({*then, *now} - {OWN_TOOL})
+        # One that is on one side only belongs to an option.
+        for name in sorted(({*then} & {*now}) - {OWN_TOOL})
         if then.get(name) != now.get(name)
     ]

@@ -59,6 +59,10 @@ def compile_protos(protos: Sequence[str], includes: Sequence[Path], toolchain: T
     def shown(name: str) -> str:
         return str(locate(name, roots) or name)
 
+    def import_name(path: str) -> str:
+        below = (os.path.relpath(path, root) for root in roots if Path(path).is_relative_to(root.absolute()))
+        return next(below, path)
+
     with tempfile.TemporaryDirectory(prefix="eas-grpc-") as temporary:
         out = Path(temporary, "descriptors.bin")
         # The compiler starts in an empty folder: a module in the caller's could hide one that it imports.
@@ -72,6 +76,6 @@ def compile_protos(protos: Sequence[str], includes: Sequence[Path], toolchain: T
             *sources.protos,
         )
         with Protoc(toolchain, arguments, cwd=cwd) as protoc:
-            warnings = protoc.finish(shown, lambda name: nearby(name, includes))
+            warnings = protoc.finish(shown, lambda name: nearby(name, includes), import_name)
         files = FileDescriptorSet.FromString(out.read_bytes())
     return Compiled(files=files, sources=sources, warnings=warnings)

@@ -51,7 +51,9 @@ def owners(imported: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def loose(lowest: Mapping[str, str], requirements: Iterable[str], *, where: str) -> list[str]:
+def loose(
+    lowest: Mapping[str, str], requirements: Iterable[str], *, where: str, portable: bool = False
+) -> list[str]:
     """Warnings for what a project's requirements allow below the floor; what they do not name is not judged."""
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -62,8 +64,13 @@ def loose(lowest: Mapping[str, str], requirements: Iterable[str], *, where: str)
         except InvalidRequirement:
             continue
         named[requirement.name.lower()] = requirement
+    others = "" if portable else ", generate with older tools (--protoc-python), or with --runtime portable"
     warnings = []
     for package, version in sorted(lowest.items()):
+        if not version and package not in named:
+            warnings.append(
+                f"the generated code imports {package}, which {where} does not name: add it to `dependencies`"
+            )
         if package not in named or not version:
             continue
         bounds = [
@@ -74,8 +81,7 @@ def loose(lowest: Mapping[str, str], requirements: Iterable[str], *, where: str)
         if not any(_numbers(bound) >= _numbers(version) for bound in bounds):
             warnings.append(
                 f"{where} allows `{named[package]}`, but the generated code needs {package} {version} or later: "
-                f"write `{package}>={version}`, generate with older tools (--protoc-python), or with "
-                "--runtime portable"
+                f"write `{package}>={version}`{others}"
             )
     return warnings
 

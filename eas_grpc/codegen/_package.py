@@ -74,10 +74,11 @@ def markers(modules: Sequence[str], *, package: str, typed: bool) -> tuple[str, 
     )
 
 
-def guess_package(out: Path) -> str:
+def guess_package(out: Path, *, project: str = "") -> str:
     """The package that an output folder lies in, by what is around it; "" if it looks like a source root.
 
-    A folder within a package belongs to it. So does one within the `src` folder beside a pyproject.toml.
+    A folder with an `__init__.py`, or within such a one, belongs to its package. So does one below a folder `src`, beside
+    a pyproject.toml or in the working directory, and one below a folder that has the name of the `project`.
     """
     above = out.absolute()
     names: list[str] = []
@@ -86,12 +87,19 @@ def guess_package(out: Path) -> str:
         above = above.parent
     packages = [
         index
-        for index in range(1, len(names))
+        for index in range(1, len(names) + 1)
         if os.path.isfile(above.joinpath(*names[:index], "__init__.py"))
     ]
     if packages:
         # The first folder with an __init__.py is the package at the top.
         return ".".join(names[packages[0] - 1 :])
-    if names[:1] == ["src"] and os.path.exists(above / "pyproject.toml"):
-        return ".".join(names[1:])
-    return ""
+    if os.path.exists(above / "pyproject.toml"):
+        if names[:1] == ["src"]:
+            return ".".join(names[1:])
+        return ".".join(names) if names and project and names[0] == _module_name(project) else ""
+    here = Path(os.path.relpath(out)).parts
+    return ".".join(here[here.index("src") + 1 :]) if "src" in here and ".." not in here else ""
+
+
+def _module_name(project: str) -> str:
+    return project.lower().replace("-", "_").replace(".", "_")

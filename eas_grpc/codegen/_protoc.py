@@ -21,6 +21,13 @@ _NO_SYNTAX = re.compile(r"^No syntax specified for the proto file: (?P<file>.+?)
 _CHATTER = ("Writing mypy to ", "WARNING: All log messages before absl::InitializeLog() is called")
 _PLUGIN = re.compile(r"^(?P<path>.+): program not found or is not executable$")
 
+_WELL_KNOWN = re.compile(
+    r'^"google\.protobuf\.(Any|Duration|Empty|FieldMask|ListValue|Struct|Timestamp|Value|\w+Value)" is not defined\.$'
+)
+_FILES = {"FieldMask": "field_mask", "ListValue": "struct", "Value": "struct"} | {
+    f"{kind}Value": "wrappers" for kind in ["Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64"]
+}
+
 # What to do about the commonest mistakes, by words of protoc's text; those that need more than words come first below.
 _HINTS = {
     "recursively imports itself": "move what both sides need into a file that imports neither",
@@ -28,7 +35,7 @@ _HINTS = {
     "uses reserved number": "take a number that was never used",
     "enum value must be zero": "let the first value be 0, named ..._UNSPECIFIED",
     "later than the maximum supported edition": "install a newer grpcio-tools, or write an older edition",
-    'Expected ";".': "the `;` may be missing at the end of the line before",
+    'Expected ";".': "a `;` may be missing in front of it, at the end of the line before for example",
 }
 
 
@@ -45,11 +52,13 @@ def read_protoc(
     show: Callable[[str], str],
     *,
     found_at: Callable[[str], str] = lambda _: "",
+    import_name: Callable[[str], str] = lambda path: path,
 ) -> tuple[Diagnostic, ...]:
     """Every line of protoc's error output that matters, errors that only follow from another folded into it.
 
     `show` turns a proto's import name into a path for people. `found_at` may know a folder that holds a proto which
-    protoc did not find; it answers "" where it does not.
+    protoc did not find; it answers "" where it does not. `import_name` turns a path into the name again: newer versions of
+    protoc print where a file lies, older ones what it is imported as.
     """
     located: list[_Line] = []
     others: list[Diagnostic] = []
@@ -59,7 +68,7 @@ def read_protoc(
             continue
         match = _LOCATED.match(raw)
         if match is not None:
-            located.append(_Line(match[1], int(match[2]), int(match[3]), match[4]))
+            located.append(_Line(import_name(match[1]), int(match[2]), int(match[3]), match[4]))
         elif (absent := _NOT_FOUND.match(raw)) is not None:
             missing.append(absent[1])
         else:
@@ -166,6 +175,9 @@ def _hint(text: str, found_at: Callable[[str], str]) -> str:
             "two files define the same name: rename one, give it another `package`, or, if it is the same file seen "
             "through two include roots, keep only one of the roots"
         )
+    unknown = _WELL_KNOWN.match(text)
+    if unknown:
+        return f'import "google/protobuf/{_FILES.get(unknown[1], unknown[1].lower())}.proto"'
     return next((hint for words, hint in _HINTS.items() if words in text), "")
 
 
@@ -174,7 +186,7 @@ def _missing_hint(name: str, found_at: Callable[[str], str]) -> str:
     if folder:
         return f"there is one below {folder}: add `-I {folder}`"
     if name.startswith("google/") and not name.startswith("google/protobuf/"):
-        return "install googleapis-common-protos: its protos are found by themselves then"
+        return "install or update googleapis-common-protos: its protos are found by themselves then"
     return "name the folder that it is relative to with -I"
 
 

@@ -24,6 +24,7 @@ from eas_grpc.codegen._ownership import (
     spare_strangers,
 )
 from eas_grpc.codegen._place import STAGING, Tree, place
+from eas_grpc.codegen._plan import Runtime
 from eas_grpc.codegen._settings import project_requirements
 from eas_grpc.codegen._sources import locate
 
@@ -132,4 +133,5 @@ def _report(
 
 def _loose(job: Job, manifest: Manifest) -> list[str]:
     found = project_requirements(job.out)
-    return [] if found is None else loose(manifest.floor, found[1], where=str(found[0]))
+    portable = job.options.runtime is Runtime.PORTABLE
+    return [] if found is None else loose(manifest.floor, found[1], where=str(found[0]), portable=portable)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from eas_grpc.codegen._job import Job
+from eas_grpc.codegen._ownership import previous_run
 from eas_grpc.codegen._package import check_package, guess_package
 from eas_grpc.codegen._plan import Client, Options, Runtime
 from eas_grpc.codegen._sources import find_sources
@@ -145,7 +146,7 @@ def make_job(
         includes=sources.includes,
         out=out,
         options=Options(
-            package=guess_package(out) if package is None else check_package(package),
+            package=_package_of(out) if package is None else check_package(package),
             client=_choice(Client, values.get("client", "both"), "client"),
             servicer=values.get("servicer", True),
             types=values.get("types", True),
@@ -158,6 +159,16 @@ def make_job(
         descriptor_set=Path(values["descriptor-set"]) if "descriptor-set" in values else None,
         toolchain=toolchain,
     )
+
+
+def _package_of(out: Path) -> str:
+    """What the run before recorded, or else what is around the folder."""
+    before = previous_run(out)
+    if before is not None:
+        return "".join(before.options.get("package", ()))
+    path = _nearest(out)
+    name = _table(_load(path), "project").get("name", "") if path else ""
+    return guess_package(out, project=name if isinstance(name, str) else "")
 
 
 def project_requirements(start: Path) -> tuple[Path, list[str]] | None:

@@ -128,7 +128,7 @@ def read_sources(sources: Sources) -> dict[str, bytes]:
     return found
 
 
-def nearby(name: str, includes: Iterable[Path]) -> str:
+def nearby(name: str, includes: Sequence[Path]) -> str:
     """A folder that would have to be an include root for `name` to be found; "" if none is near.
 
     Looks in the working directory and beside the include roots, a few levels deep.
@@ -138,6 +138,8 @@ def nearby(name: str, includes: Iterable[Path]) -> str:
     )
     for start in starts:
         for folder in _folders(start, depth=3):
+            if folder in includes:
+                continue  # it was looked in, so the file is there and has errors
             if os.path.isfile(folder / name):
                 return str(folder)
     return ""

@@ -98,7 +98,10 @@ class Protoc:
         self._said.close()
 
     def finish(
-        self, shown: Callable[[str], str], found_at: Callable[[str], str] = lambda _: ""
+        self,
+        shown: Callable[[str], str],
+        found_at: Callable[[str], str] = lambda _: "",
+        import_name: Callable[[str], str] = lambda path: path,
     ) -> tuple[Diagnostic, ...]:
         """Wait for it and return its warnings; whatever plugins chat about is left out.
 
@@ -107,7 +110,7 @@ class Protoc:
         status = self._process.wait()
         self._said.seek(0)
         said = self._said.read().decode(errors="replace")
-        found = read_protoc(said, shown, found_at=found_at)
+        found = read_protoc(said, shown, found_at=found_at, import_name=import_name)
         if status == 0:
             return tuple(diagnostic for diagnostic in found if diagnostic.at is not None)
         if "No module named 'grpc_tools'" in said or "No module named grpc_tools" in said:

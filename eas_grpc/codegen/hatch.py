@@ -53,10 +53,17 @@ class StubsHook(BuildHookInterface):  # type: ignore[type-arg]  # of no configur
         try:
             root = Path(self.root)
             job = configured(root / "pyproject.toml", **(tools(self.config) or _of_pip()))
-            wanted = fresh(job) if self.config.get("check", False) else made(job)
+            wanted = fresh(job) if self.config.get("check", False) else self._made(job)
             build_data["artifacts"] += artifacts(job.out, wanted, root)
         except EasError as error:
             self.app.abort(f"eas-grpc: {error}")
+
+    def _made(self, job: Job) -> tuple[str, ...]:
+        """Generates, and passes on what is to be known; gives every file of the output."""
+        report = generate(job)
+        for warning in report.warnings:
+            self.app.display_warning(f"eas-grpc: {warning}")
+        return (*report.written, *report.unchanged)
 
 
 @hookimpl
@@ -86,12 +93,6 @@ def _of_pip() -> dict[str, str]:
     found = shutil.which(plugin)
     beside = Path(sys.executable).with_name(plugin)
     return {} if found is None or beside.exists() else {"plugins_bin": str(Path(found).parent)}
-
-
-def made(job: Job) -> tuple[str, ...]:
-    """Generates; gives every file of the output."""
-    report = generate(job)
-    return (*report.written, *report.unchanged)
 
 
 def fresh(job: Job) -> tuple[str, ...]:

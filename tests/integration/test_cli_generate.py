@@ -95,14 +95,16 @@ def test_a_run_lists_what_it_wrote_and_what_it_runs_on():
         "wrote out/acme/v1/infer_pb2_grpc.py",
         "wrote out/acme/v1/infer_pb2_grpc.pyi",
         "wrote out/eas_grpc_gen.json",
-        "out: 8 written, 0 removed, 0 unchanged",
+        "out (a source root: it belongs on the import path): 8 written, 0 removed, 0 unchanged",
     ]
     floor = json.loads(Path("out/eas_grpc_gen.json").read_text())["floor"]
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"it runs on protobuf >= {floor['protobuf']}")
     assert f"grpcio >= {floor['grpcio']}" in last
     assert done.stderr == ""
-    assert generated().stdout.splitlines()[0] == "out: 0 written, 0 removed, 8 unchanged"
+    assert generated().stdout.splitlines()[0] == (
+        "out (a source root: it belongs on the import path): 0 written, 0 removed, 8 unchanged"
+    )
 
 
 def test_many_files_are_listed_in_part():
@@ -157,7 +159,7 @@ def test_an_error_in_json_and_as_an_annotation_goes_to_standard_output():
     assert done.exit_code == 3
     place, _, hint = done.stdout.partition("%0A")
     assert place == '::error file=protos/acme/v1/infer.proto,line=6,col=1::Expected ";".'
-    assert "may be missing at the end of the line before" in hint
+    assert "may be missing in front of it" in hint
 
 
 def test_an_error_without_a_place_has_each_form_as_well():
@@ -172,7 +174,7 @@ def test_an_error_without_a_place_has_each_form_as_well():
 def test_check_says_fresh_or_what_is_not_and_writes_nothing():
     done = run("protos", "-o", "out", "--check", "--no-types")
     assert done.exit_code == 1
-    assert done.stdout.splitlines()[-1] == "out: 5 findings; generate again"
+    assert done.stdout.splitlines()[-1] == "out: 5 findings"
     assert "missing: acme/v1/infer_pb2.py" in done.stdout.splitlines()
     assert not Path("out").exists()
     generated("--no-types")

@@ -6,6 +6,7 @@ import json
 import os
 import py_compile
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from eas_grpc.codegen import (
     FindingKind,
     Job,
     Options,
+    Runtime,
     Toolchain,
     check,
     configured,
@@ -187,6 +189,15 @@ def test_output_of_another_release_of_ours_is_fresh_while_its_files_are_the_same
     data["floor"]["protobuf"] = "1.0"
     manifest.write_text(json.dumps(data))
     assert [str(finding) for finding in check(job(toolchain))] == [f"changed: {MANIFEST}"]
+
+
+def test_check_names_other_options_first(toolchain, project):
+    """What was asked for differently is no matter of tools."""
+    generate(job(toolchain))
+    other = replace(job(toolchain), options=Options(runtime=Runtime.PORTABLE))
+    found = [str(finding) for finding in check(other)]
+    assert found[0] == f"options: {MANIFEST}: runtime was current, is portable"
+    assert not [line for line in found if line.startswith("tools") or MANIFEST in line.partition(": ")[2][:1]]
 
 
 def test_check_of_output_without_a_manifest_reports_it(toolchain, project):

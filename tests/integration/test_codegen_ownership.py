@@ -153,6 +153,17 @@ def test_portable_output_does_not_depend_on_the_version_of_the_compiler(home):
     assert "grpcio-tools" in json.loads((home / "out" / MANIFEST).read_text())["tools"]
 
 
+def test_the_package_of_the_run_before_is_that_of_the_next(home):
+    """Or a run that leaves it out would turn a package into a source root."""
+    generate("protos", "--out", "svc", "--package", "svc", cwd=home)
+    assert "svc: fresh" in generate("protos", "--out", "svc", "--check", cwd=home).stdout
+
+
+def test_an_output_that_lies_elsewhere_than_its_package_is_warned_of(home):
+    said = generate("protos", "--out", "a", "--package", "a.b.c", cwd=home).stderr
+    assert "warning: a does not end in a/b/c" in said
+
+
 def test_two_runs_at_once_leave_what_one_leaves(home):
     generate("protos", "--out", "out", cwd=home)
     (home / "protos/acme/b.proto").unlink()

@@ -164,3 +164,18 @@ def _next_patches(bound: str, floor: str) -> list[str]:
 )
 def test_wildcards_and_compatible_releases_are_read_as_they_are_meant(requirement, named):
     assert bool(shut_out({"protobuf": "5.29.0"}, {"x 1": [requirement]})) == named
+
+
+def test_portable_output_is_not_told_to_be_portable():
+    (said,) = loose({"grpcio": "1.62.3"}, ["grpcio>=1.60"], where="pyproject.toml", portable=True)
+    assert said.endswith("write `grpcio>=1.62.3`")
+    (said,) = loose({"grpcio": "1.62.3"}, ["grpcio>=1.60"], where="pyproject.toml")
+    assert "--runtime portable" in said
+
+
+def test_a_package_that_the_output_imports_has_to_be_named():
+    lowest = owners(["google/api/http.proto", "google/protobuf/any.proto"])
+    assert lowest == {"googleapis-common-protos": ""}
+    (said,) = loose(lowest, ["grpcio>=1.60"], where="pyproject.toml")
+    assert "googleapis-common-protos, which pyproject.toml does not name" in said
+    assert loose(lowest, ["googleapis-common-protos"], where="pyproject.toml") == []

@@ -166,7 +166,7 @@ def project(folder: Path, *inits: str) -> None:
         (("my", "my/deep"), "my/deep/gen", "my.deep.gen"),
         (("lib/my",), "lib/my/gen", "my.gen"),
         (("src/my",), "src/my/gen", "my.gen"),
-        (("generated",), "generated", ""),
+        (("generated",), "generated", "generated"),
     ],
     ids=[
         "source root",
@@ -189,5 +189,18 @@ def test_the_package_is_guessed_from_what_is_around(tmp_path, monkeypatch, inits
     assert guess_package(Path(out)) == package
 
 
-def test_without_a_project_a_src_folder_is_nothing_special(tmp_path):
+def test_without_a_project_a_src_folder_counts_below_the_working_directory_only(tmp_path, monkeypatch):
+    """`/usr/src/app` is a common home of programs, and not the package `app`."""
     assert guess_package(tmp_path / "src" / "gen") == ""
+    (tmp_path / "src/app").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src/app")
+    assert guess_package(Path("gen")) == ""
+    monkeypatch.chdir(tmp_path)
+    assert guess_package(Path("src/app/gen")) == "app.gen"
+    assert guess_package(tmp_path / "src/app/gen") == "app.gen"
+
+
+def test_a_folder_that_has_the_name_of_the_project_is_its_package(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    assert guess_package(tmp_path / "my_service/pb", project="My-Service") == "my_service.pb"
+    assert guess_package(tmp_path / "generated", project="My-Service") == ""

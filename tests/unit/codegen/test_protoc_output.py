@@ -117,7 +117,21 @@ def test_several_missing_imports_are_told_each_and_the_names_they_bring_are_not(
 
 def test_missing_googleapis_say_which_package_has_them():
     output = MISSING.replace("other/thing.proto", "google/api/annotations.proto")
-    assert read(output)[0].hint.startswith("install googleapis-common-protos")
+    assert read(output)[0].hint.startswith("install or update googleapis-common-protos")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("Timestamp", "timestamp"),
+        ("FieldMask", "field_mask"),
+        ("Int64Value", "wrappers"),
+        ("Value", "struct"),
+    ],
+)
+def test_a_well_known_type_that_nobody_imported_is_said_where_to_find(name, file):
+    (found,) = read(f'a.proto:3:1: "google.protobuf.{name}" is not defined.')
+    assert found.hint == f'import "google/protobuf/{file}.proto"'
 
 
 def test_the_well_known_protos_are_no_matter_of_that_package():
