@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import keyword
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -48,7 +48,8 @@ def moved(files: FileDescriptorSet, wanted: Sequence[str], package: str) -> File
         changed.name = names.get(file.name, file.name)
         changed.dependency[:] = [names.get(name, name) for name in file.dependency]
         # Edition 2024 has `import option`; an older protobuf does not know the field.
-        for number, name in enumerate(getattr(file, "option_dependency", ())):
+        options: Iterable[str] = getattr(file, "option_dependency", ())
+        for number, name in enumerate(options):
             changed.option_dependency[number] = names.get(name, name)
         drop_default_json_names(changed)
     return result

@@ -25,7 +25,8 @@ _WELL_KNOWN = re.compile(
     r'^"google\.protobuf\.(Any|Duration|Empty|FieldMask|ListValue|Struct|Timestamp|Value|\w+Value)" is not defined\.$'
 )
 _FILES = {"FieldMask": "field_mask", "ListValue": "struct", "Value": "struct"} | {
-    f"{kind}Value": "wrappers" for kind in ["Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64"]
+    f"{kind}Value": "wrappers"
+    for kind in ["Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64"]
 }
 
 # What to do about the commonest mistakes, by words of protoc's text; those that need more than words come first below.

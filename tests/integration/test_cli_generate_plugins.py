@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from eas_grpc.cli.__main__ import cli
-
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("EAS_GRPC_PROTOC_PYTHON") or ROOT / ".venv-codegen/bin/python")
-PLUGINS = Path(os.environ.get("EAS_GRPC_PLUGINS_BIN") or ROOT / ".venv-codegen-plugins/bin")
-TOOLS = ["--protoc-python", str(PYTHON), "--plugins-bin", str(PLUGINS)]
-MODULE = [sys.executable, "-m", "eas_grpc.cli", "generate", *TOOLS]
-
-pytestmark = pytest.mark.skipif(
-    not (PYTHON.exists() and PLUGINS.exists()), reason="`make setup` makes the environments that generate"
-)
-
-INFER = """syntax = "proto3";
-package acme.v1;
-
-message Thing {
-  string name = 1;
-}
-
-// Infers.
-service Infer {
-  rpc Run(Thing) returns (Thing);
-}
-"""
-BROKEN = INFER.replace("string name = 1;", "string name = 1")
-TABLE = """
-[tool.eas-grpc]
-protos = ["protos"]
-[tool.eas-grpc.generate]
-out = "out"
-types = false
-"""
+from support.cli_generate import INFER, generated, run
+from support.generated import need_tools
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch) -> Path:
+    need_tools()
     folder = tmp_path / "project"
     (folder / "protos/acme/v1").mkdir(parents=True)
     (folder / "protos/acme/v1/infer.proto").write_text(INFER)
     monkeypatch.chdir(folder)
     return folder
-
-
-def run(*args: str):
-    done = CliRunner().invoke(cli, ["generate", *TOOLS, *args], prog_name="eas-grpc")
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
-
-
-def generated(*args: str):
-    done = run("protos", "-o", "out", *args)
-    assert done.exit_code == 0, done.output
-    return done
 
 
 PLUGIN = f"""#!{sys.executable}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.codegen_jobs import INFER, TYPES, job, refused, tree, write
+from support.generated import PLUGINS, PYTHON
 
 from eas_grpc.codegen import (
     MANIFEST,
@@ -20,70 +21,6 @@ from eas_grpc.codegen import (
     protos_below,
 )
 from eas_grpc.errors import SchemaError
-
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("EAS_GRPC_PROTOC_PYTHON") or ROOT / ".venv-codegen/bin/python")
-PLUGINS = Path(os.environ.get("EAS_GRPC_PLUGINS_BIN") or ROOT / ".venv-codegen-plugins/bin")
-
-TYPES = 'syntax = "proto3";\npackage acme.v1;\n\n// One thing.\nmessage Thing {\n  string name = 1;\n}\n'
-INFER = """syntax = "proto3";
-package acme.v1;
-import "acme/v1/types.proto";
-import "google/protobuf/empty.proto";
-
-// Infers.
-service Infer {
-  // Runs once.
-  rpc Run(Thing) returns (google.protobuf.Empty);
-}
-"""
-
-
-@pytest.fixture
-def toolchain() -> Toolchain:
-    if not PYTHON.exists() or not (PLUGINS / "protoc-gen-mypy").exists():
-        text = f"no protoc environment at {PYTHON} and {PLUGINS}; run `make setup`"
-        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
-    return Toolchain.installed(str(PYTHON), str(PLUGINS))
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    """A folder of two protos, as the working directory."""
-    folder = tmp_path / "project"
-    write(folder, {"acme/v1/types.proto": TYPES, "acme/v1/infer.proto": INFER})
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def write(folder: Path, protos: dict[str, str]) -> None:
-    for name, text in protos.items():
-        path = folder / "protos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def job(toolchain: Toolchain, protos: str | Path = "protos", out: str | Path = "out", **rest: object) -> Job:
-    return Job(
-        protos=protos_below(Path(protos)),
-        includes=(Path(protos),),
-        out=Path(out),
-        toolchain=toolchain,
-        **rest,
-    )
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
-
-
-def refused(toolchain: Toolchain) -> str:
-    with pytest.raises(SchemaError) as caught:
-        generate(job(toolchain))
-    assert not Path("out").exists()
-    return str(caught.value)
 
 
 def test_the_output_is_a_typed_package_that_imports(toolchain, project):

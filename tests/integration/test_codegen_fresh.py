@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import py_compile
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.codegen_jobs import INFER, TYPES, job, tree, write
+from support.generated import PLUGINS, PYTHON, ROOT
 
 from eas_grpc.codegen import (
     MANIFEST,
@@ -21,73 +22,8 @@ from eas_grpc.codegen import (
     check,
     configured,
     generate,
-    protos_below,
 )
 from eas_grpc.errors import SchemaError
-
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("EAS_GRPC_PROTOC_PYTHON") or ROOT / ".venv-codegen/bin/python")
-PLUGINS = Path(os.environ.get("EAS_GRPC_PLUGINS_BIN") or ROOT / ".venv-codegen-plugins/bin")
-
-TYPES = 'syntax = "proto3";\npackage acme.v1;\n\n// One thing.\nmessage Thing {\n  string name = 1;\n}\n'
-INFER = """syntax = "proto3";
-package acme.v1;
-import "acme/v1/types.proto";
-import "google/protobuf/empty.proto";
-
-// Infers.
-service Infer {
-  // Runs once.
-  rpc Run(Thing) returns (google.protobuf.Empty);
-}
-"""
-
-
-@pytest.fixture
-def toolchain() -> Toolchain:
-    if not PYTHON.exists() or not (PLUGINS / "protoc-gen-mypy").exists():
-        text = f"no protoc environment at {PYTHON} and {PLUGINS}; run `make setup`"
-        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
-    return Toolchain.installed(str(PYTHON), str(PLUGINS))
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    """A folder of two protos, as the working directory."""
-    folder = tmp_path / "project"
-    write(folder, {"acme/v1/types.proto": TYPES, "acme/v1/infer.proto": INFER})
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def write(folder: Path, protos: dict[str, str]) -> None:
-    for name, text in protos.items():
-        path = folder / "protos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def job(toolchain: Toolchain, protos: str | Path = "protos", out: str | Path = "out", **rest: object) -> Job:
-    return Job(
-        protos=protos_below(Path(protos)),
-        includes=(Path(protos),),
-        out=Path(out),
-        toolchain=toolchain,
-        **rest,
-    )
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
-
-
-def refused(toolchain: Toolchain) -> str:
-    with pytest.raises(SchemaError) as caught:
-        generate(job(toolchain))
-    assert not Path("out").exists()
-    return str(caught.value)
 
 
 def test_a_second_run_writes_nothing(toolchain, project):
