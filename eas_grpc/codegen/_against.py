@@ -25,7 +25,28 @@ from eas_grpc.errors import ConfigError, SchemaError
 __all__ = ["Here", "load_against"]
 
 _GIT = "git:"
-_HOOKS = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"})
+# What git sets for its hooks, as `git rev-parse --local-env-vars` lists it.
+_HOOKS = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+_LINK, _SUBMODULE = "120000", "160000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +78,18 @@ def load_against(against: str, here: Here, toolchain: Toolchain) -> Schema:
 
 def _from_folder(folder: Path, here: Here, toolchain: Toolchain) -> Schema:
     below = {path: _below(path, Path.cwd()) for path in (*here.inputs, *here.roots)}
-    same_layout = all(
-        relative is not None and relative.parts and (folder / relative).exists()
-        for relative in (below[path] for path in here.inputs)
-    )
-    if not same_layout:
+    # What is new here is not there yet.
+    present = [
+        path
+        for path in here.inputs
+        if (relative := below[path]) and relative.parts and (folder / relative).exists()
+    ]
+    if not present:
         beside = [root for root in here.roots if not any(_below(path, root) for path in here.inputs)]
         return _compiled((folder,), (folder, *beside), toolchain, lambda shown: shown)
     there = {path: path if relative is None else folder / relative for path, relative in below.items()}
     roots = [there[root] for root in here.roots if there[root].is_dir()]
-    return _compiled([there[path] for path in here.inputs], roots, toolchain, lambda shown: shown)
+    return _compiled([there[path] for path in present], roots, toolchain, lambda shown: shown)
 
 
 def _from_descriptors(path: Path, here: Here, toolchain: Toolchain) -> Schema:
@@ -88,6 +111,8 @@ def _from_descriptors(path: Path, here: Here, toolchain: Toolchain) -> Schema:
         and not file.name.startswith("google/protobuf/")
         and locate(file.name, installed) is None
     ]
+    if not own:
+        raise SchemaError(f"{path} holds no file of yours: was it cut off, or written for other protos?")
     return read_schema(files, own, {})
 
 
@@ -138,7 +163,7 @@ def _compiled(
 
 
 def _check_out(top: Path, commit: str, paths: Sequence[str], to: Path) -> None:
-    """Write every .proto that a commit has below these paths; links and submodules are left out."""
+    """Write every .proto that a commit has below these paths, with what links in the commit lead to."""
     # git's "everything" is no path at all.
     below = () if "." in paths else paths
     listed = _git(
@@ -147,18 +172,39 @@ def _check_out(top: Path, commit: str, paths: Sequence[str], to: Path) -> None:
     blobs = {}
     for entry in os.fsdecode(listed).split("\0"):
         about, _, name = entry.partition("\t")
-        if about.startswith("100") and name.endswith(".proto"):
-            blobs[name] = about.split()[2]
+        if about.startswith(_SUBMODULE):
+            raise SchemaError(f"{name} is a submodule, which git:REF cannot look into: compare with a folder")
+        if name.endswith(".proto"):
+            blobs[name] = _blob(top, commit, name, about)
     wanted = "".join(f"{blob}\n" for blob in blobs.values()).encode()
     rest = _git(top, "cat-file", "--batch", why=f"git cannot read {commit}", text=wanted)
     for name in blobs:
         # A line that ends in the size, the content, a line break.
         head, _, rest = rest.partition(b"\n")
+        if head.endswith(b" missing"):
+            raise SchemaError(f"{name} at {commit[:10]} is not in this clone: fetch it first")
         size = int(head.split()[-1])
         target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(rest[:size])
         rest = rest[size + 1 :]
+
+
+def _blob(top: Path, commit: str, name: str, about: str) -> str:
+    """The id of a file's content; of the content at its end, if it is a link to another file of the commit."""
+    path = name
+    for _ in range(10):
+        if about.startswith("100"):
+            return about.split()[2]
+        if not about.startswith(_LINK):
+            break
+        target = os.fsdecode(_git(top, "cat-file", "blob", about.split()[2], why=f"git cannot read {path}"))
+        path = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120
+        if path.startswith(("..", "/")):
+            break
+        listed = _git(top, "ls-tree", "-z", "--full-tree", commit, "--", path, why=f"git cannot list {path}")
+        about = os.fsdecode(listed).partition("\t")[0]
+    raise SchemaError(f"{name} is a link that leads to no file of the commit: git:REF cannot follow it")
 
 
 def _git(folder: Path, *arguments: str, why: str, text: bytes = b"") -> bytes:

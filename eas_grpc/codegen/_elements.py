@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import FeatureSet, FileDescriptorProto, FileDescriptorSet, SourceCodeInfo
 
 from eas_grpc.codegen._diagnostics import Position
+from eas_grpc.errors import SchemaError
 
 __all__ = ["Element", "Kind", "Schema", "read_schema"]
 
@@ -151,6 +152,14 @@ _EDITIONS = FeatureSet(
 _DEFAULTS = {"": _PROTO2, "proto2": _PROTO2, "proto3": _PROTO3, "editions": _EDITIONS}
 
 
+def _defaults(file: FileDescriptorProto) -> FeatureSet:
+    if file.syntax not in _DEFAULTS:
+        raise SchemaError(
+            f"{file.name} has the syntax `{file.syntax}`, which is not known here: read it with newer tools"
+        )
+    return _DEFAULTS[file.syntax]
+
+
 class _Walk:
     """One file, walked from the top."""
 
@@ -175,7 +184,7 @@ class _Walk:
             at=self._position(heads[-1] if heads else None),
             leading="",
             comment="\n".join([*detached, *(_comments(place) for place in heads)]),
-            features=_merged(_DEFAULTS[file.syntax], file),
+            features=_merged(_defaults(file), file),
             parent=None,
         )
         yield root

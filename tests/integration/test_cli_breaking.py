@@ -2,81 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from support.schemas import PROTOC_PYTHON, descriptors, need_protoc, proto
-
-from eas_grpc.cli.__main__ import _Group
-from eas_grpc.cli._breaking import breaking
-
-X, Y = "protos/acme/v1/x.proto", "protos/acme/v1/y.proto"
-OLD = proto("message A {\n  int32 a = 1;\n}")
-NEW = proto("message A {\n  string a = 1;\n}")
-RENAMED = proto("message A {\n  int32 b = 1;\n}")
-TYPE = "FIELD_WIRE_COMPATIBLE_TYPE"
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs the command in an empty project; gives its exit code and what it printed."""
-    need_protoc()
-    monkeypatch.chdir(tmp_path)
-    cli = _Group("cli", commands=[breaking])
-
-    def run(*arguments: str) -> tuple[int, str]:
-        done = CliRunner().invoke(cli, ["breaking", *arguments, "--protoc-python", str(PROTOC_PYTHON)])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, done.output
-
-    return run
-
-
-@pytest.fixture
-def found(run):
-    """(file, line, rule) of everything that the command finds."""
-
-    def found(*arguments: str) -> list[tuple[str, int, str]]:
-        code, output = run(*arguments, "--format", "json")
-        assert code in {0, 1}, output
-        return [(each["file"], each["line"], each["rule"]) for each in json.loads(output)["diagnostics"]]
-
-    return found
-
-
-@pytest.fixture
-def git(tmp_path, monkeypatch):
-    """Runs git without anybody's configuration."""
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-
-    def git(*arguments: str, cwd: Path = tmp_path) -> None:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
-        subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
-
-    return git
-
-
-@pytest.fixture
-def repository(run, git):
-    """A repository whose branch `main` has OLD as x.proto."""
-    git("init", "-q", "-b", "main")
-    write(X, OLD)
-    git("add", ".")
-    git("commit", "-qm", "one")
-
-
-def write(name: str, text: str) -> None:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+from support.schema_versions import NEW, OLD, RENAMED, TYPE, X, Y, write
+from support.schemas import descriptors, proto
 
 
 def test_a_branch_of_git_is_compared_with_the_working_tree(run, repository):
@@ -89,8 +20,8 @@ def test_a_branch_of_git_is_compared_with_the_working_tree(run, repository):
             f"{X}:4:10: error: field acme.v1.A.a was int32 and is string now: old bytes mean something else to it, or "
             f"nothing [{TYPE}]"
         ),
-        "      string a = 1;",
-        "             ^",
+        "  |   string a = 1;",
+        "  |          ^",
         "  hint: add a field with a new number, and reserve the old one",
         "1 error found in 1 file",
     ]

@@ -50,6 +50,17 @@ BREAKING: dict[str, Difference] = {
         ),
         ours=frozenset({"field type"}),
     ),
+    "A name keeps its number": Difference(
+        cases=frozenset(
+            {
+                "two fields swap numbers",
+                "two fields of two types swap numbers",
+                "a field is inserted and the rest renumbered",
+                "two values swap numbers",
+            }
+        ),
+        ours=frozenset({"FIELD_SAME_NUMBER", "ENUM_VALUE_SAME_NUMBER", "field name", "value name"}),
+    ),
     "An enum is a number on the wire": Difference(
         cases=frozenset(
             {
@@ -88,6 +99,7 @@ BREAKING: dict[str, Difference] = {
                 "a field moves into a new oneof",
                 "a field moves into an existing oneof",
                 "a field moves out of a oneof",
+                "a oneof is dissolved",
                 "an extension is renamed",
             }
         ),

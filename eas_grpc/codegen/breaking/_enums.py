@@ -38,7 +38,16 @@ def _value(pairs: Pairs, old: Element, enum: Element) -> Iterator[Finding]:
     same = [value for value in values if value.proto.number == number]
     moved = next((value for value in values if value.name == old.name), None)
     if same:
-        if old.name not in {value.name for value in same}:
+        if moved is not None and moved.proto.number != number:
+            yield Finding(
+                rule="ENUM_VALUE_SAME_NUMBER",
+                element=moved,
+                about=old.full_name,
+                text=f"{old} = {number} has number {moved.proto.number} now, and number {number} is `{same[0].name}`: old "
+                "bytes are read as the other value",
+                hint=f"give `{old.name}` back number {number}, and new values new numbers",
+            )
+        elif old.name not in {value.name for value in same}:
             yield Finding(
                 rule="ENUM_VALUE_SAME_NAME",
                 element=same[0],

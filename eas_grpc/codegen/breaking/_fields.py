@@ -93,7 +93,7 @@ def _changed(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
     # Messages always have presence, and so have members of a oneof: then it is no change of its own.
     follows = bool(moved) or "message" in {before.word, after.word} != {"message"}
     yield from _label_change(old, new, presence_follows=follows)
-    yield from _names(old, new)
+    yield from _names(pairs, old, new)
     if change is None and default(old, before) != default(new, after):
         yield Finding(
             rule="FIELD_SAME_DEFAULT",
@@ -129,7 +129,16 @@ def _label_change(old: Element, new: Element, *, presence_follows: bool) -> Iter
     )
 
 
-def _names(old: Element, new: Element) -> Iterator[Finding]:
+def _under_another_number(pairs: Pairs, old: Element) -> Element | None:
+    """The field of the same name, if its number is another one now: then what has the old number is no new name of it."""
+    home = old.parent and pairs.new_of.get(old.parent)
+    if old.kind is not Kind.FIELD or home is None:
+        return None
+    same = (field for field in pairs.new.inside(home, Kind.FIELD) if field.name == old.name)
+    return next((field for field in same if field.proto.number != old.proto.number), None)
+
+
+def _names(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
     if old.kind is Kind.EXTENSION and old.proto.number != new.proto.number:
         yield Finding(
             rule="EXTENSION_SAME_NUMBER",
@@ -137,6 +146,16 @@ def _names(old: Element, new: Element) -> Iterator[Finding]:
             text=f"{new} has number {new.proto.number} now, and no longer {old.proto.number}: old bytes are not found",
             hint=f"give it back number {old.proto.number}",
         )
+    elsewhere = _under_another_number(pairs, old)
+    if elsewhere is not None:
+        yield Finding(
+            rule="FIELD_SAME_NUMBER",
+            element=elsewhere,
+            text=f"{old} = {old.proto.number} has number {elsewhere.proto.number} now, and number {old.proto.number} is "
+            f"`{new.name}`: old bytes are read as the other field",
+            hint=f"give `{old.name}` back number {old.proto.number}, and new fields new numbers",
+        )
+        return
     if old.name != new.name:
         yield Finding(
             rule="FIELD_SAME_NAME",

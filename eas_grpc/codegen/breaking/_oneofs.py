@@ -13,7 +13,7 @@ def oneof_moved(pairs: Pairs, old: Element, new: Element) -> str:
     before, after = _oneof_of(pairs.old, old), _oneof_of(pairs.new, new)
     if before is None:
         return "" if after is None else f"is in oneof `{after.name}` now"
-    if after is oneof_now(pairs, before):
+    if after is not None and after is oneof_now(pairs, before):
         return ""
     return f"is no longer in oneof `{before.name}`" if after is None else f"is in oneof `{after.name}` now"
 

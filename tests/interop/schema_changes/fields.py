@@ -150,6 +150,16 @@ FIELDS = (
         "oneof w { int32 a = 1; } int32 b = 2;",
     ),
     field(
+        "a oneof is dissolved",
+        "oneof w { int32 a = 1; string b = 2; bytes c = 3; }",
+        "int32 a = 1; string b = 2; bytes c = 3;",
+    ),
+    field(
+        "a field is inserted and the rest renumbered",
+        "int32 a = 1; int32 b = 2;",
+        "int32 n = 1; int32 a = 2; int32 b = 3;",
+    ),
+    field(
         "a field moves between oneofs",
         "oneof w { int32 a = 1; int32 b = 2; } oneof v { int32 c = 3; }",
         "oneof w { int32 a = 1; } oneof v { int32 b = 2; int32 c = 3; }",

@@ -27,6 +27,7 @@ TYPES = (
     ),
     values("an enum value is renamed", "E_A = 1;", "E_B = 1;"),
     values("an enum value gets another number", "E_A = 1;", "E_A = 2;"),
+    values("two values swap numbers", "E_A = 1; E_B = 2;", "E_A = 2; E_B = 1;"),
     values("an alias is added", "E_A = 1;", "option allow_alias = true; E_A = 1; E_ALSO = 1;"),
     values("an alias is removed", "option allow_alias = true; E_A = 1; E_ALSO = 1;", "E_A = 1;"),
     values("a reserved enum number is freed", "E_A = 1; reserved 5;", "E_A = 1;"),

@@ -37,6 +37,16 @@ FIELDS = {
     "gone, all reserved": ("int32 a = 1;", 'reserved 1; reserved "a";', [[], [], [DELETE]]),
     "another number": ("int32 a = 1;", "int32 a = 2;", [[NUMBER]]),
     "renamed": ("int32 a = 1;", "int32 b = 1;", [[], ["FIELD_SAME_NAME"]]),
+    "swapped": (
+        "int32 a = 1; int32 b = 2;",
+        "int32 b = 1; int32 a = 2;",
+        [["FIELD_SAME_NUMBER", "FIELD_SAME_NUMBER"]],
+    ),
+    "renumbered after one more": (
+        "int32 a = 1; int32 b = 2;",
+        "int32 n = 1; int32 a = 2; int32 b = 3;",
+        [["FIELD_SAME_NUMBER", "FIELD_SAME_NUMBER"]],
+    ),
     "another JSON name": (
         "int32 a = 1;",
         'int32 a = 1 [json_name = "b"];',
@@ -176,6 +186,7 @@ VALUES = {
     "gone, number reserved": ("B = 1;", "reserved 1;", [[], [VALUE_NAME]]),
     "gone, all reserved": ("B = 1;", 'reserved 1; reserved "B";', [[], [], [VALUE]]),
     "renumbered": ("B = 1;", "B = 2;", [[VALUE_NUMBER]]),
+    "swapped": ("B = 1; C = 2;", "B = 2; C = 1;", [["ENUM_VALUE_SAME_NUMBER", "ENUM_VALUE_SAME_NUMBER"]]),
     "renamed": ("B = 1;", "C = 1;", [[], ["ENUM_VALUE_SAME_NAME"]]),
     "alias gone": (
         "option allow_alias = true; B = 1; C = 1;",
