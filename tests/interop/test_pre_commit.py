@@ -17,7 +17,6 @@ from eas_grpc.codegen.scaffold import plan_project
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 HOOKS = ["eas-grpc-check", "eas-grpc-lint", "eas-grpc-breaking"]
-AGAINST = '\n[tool.eas-grpc.breaking]\nagainst = "git:HEAD"\n'
 PROTO = Path("protos/digits/v1/greeter.proto")
 INSTALL_SECONDS = 300
 
@@ -83,7 +82,7 @@ def start(tmp_path_factory, ours, pre_commit, home):
     """A user's repository in which the stubs were generated and committed, and all hooks pass."""
     folder = tmp_path_factory.mktemp("theirs")
     for name, text in plan_project("digits").items():
-        write(folder, name, text + AGAINST if name == "pyproject.toml" else text)
+        write(folder, name, text)
     hooks = "".join(f"      - id: {hook}\n" for hook in HOOKS)
     rev = git(ours, "rev-parse", "HEAD")
     config = f"repos:\n  - repo: {ours.as_uri()}\n    rev: {rev}\n    hooks:\n{hooks}"
