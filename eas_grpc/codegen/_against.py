@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
@@ -20,19 +21,19 @@ from eas_grpc.codegen._elements import Schema, read_schema
 from eas_grpc.codegen._environment import proto_roots
 from eas_grpc.codegen._sources import find_sources, locate
 from eas_grpc.codegen._tools import Toolchain
+from eas_grpc.codegen.breaking._shape import malformed
 from eas_grpc.errors import ConfigError, SchemaError
 
 __all__ = ["Here", "load_against"]
 
 _GIT = "git:"
-# What git sets for its hooks, as `git rev-parse --local-env-vars` lists it.
+# What git sets for its hooks, as `git rev-parse --local-env-vars` lists it. As git does when it goes on to another
+# repository, the settings of `git -c` and GIT_CONFIG_COUNT are kept: a CI says with them which folders are safe.
 _HOOKS = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_COMMON_DIR",
         "GIT_CONFIG",
-        "GIT_CONFIG_COUNT",
-        "GIT_CONFIG_PARAMETERS",
         "GIT_DIR",
         "GIT_GRAFT_FILE",
         "GIT_IMPLICIT_WORK_TREE",
@@ -47,6 +48,10 @@ _HOOKS = frozenset(
     }
 )
 _LINK, _SUBMODULE = "120000", "160000"
+_MOST_LINKS = 40
+
+# The mode and the id of everything in a commit, by path.
+_Entries: TypeAlias = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +118,11 @@ def _from_descriptors(path: Path, here: Here, toolchain: Toolchain) -> Schema:
     ]
     if not own:
         raise SchemaError(f"{path} holds no file of yours: was it cut off, or written for other protos?")
-    return read_schema(files, own, {})
+    schema = read_schema(files, own, {})
+    wrong = malformed(schema)
+    if wrong is not None:
+        raise SchemaError(f"{path} is no descriptor set of a compiler: {wrong} cannot be read")
+    return schema
 
 
 def _from_git(against: str, here: Here, toolchain: Toolchain) -> Schema:
@@ -126,13 +135,28 @@ def _from_git(against: str, here: Here, toolchain: Toolchain) -> Schema:
     commit = verified.decode().strip()
 
     # The repository's own paths; an include root elsewhere is as it is today.
-    below = {path: _below(path.resolve(), top) for path in (*here.inputs, *here.roots)}
+    below = {path: _below_top(path, top) for path in (*here.inputs, *here.roots)}
+    entries = _entries(top, commit)
+    submodules = [name for name, (mode, _) in entries.items() if mode == _SUBMODULE]
+    for path in here.roots:
+        # The commit does not have what is in a submodule.
+        if path not in here.inputs and any(_is_in(str(below[path]), each) for each in submodules):
+            below[path] = None
     outside = [str(path) for path in here.inputs if below[path] is None]
     if outside:
         raise ConfigError(f"{outside[0]} is not in the git repository {top}, so there is no {against} of it")
     with tempfile.TemporaryDirectory(prefix="eas-grpc-") as temporary:
         then = Path(temporary).resolve()
-        _check_out(top, commit, [str(relative) for relative in below.values() if relative is not None], then)
+        named = {path: relative.as_posix() for path, relative in below.items() if relative is not None}
+        inputs = [named[path] for path in here.inputs]
+        for name in submodules:
+            if any(_is_in(each, name) for each in inputs) or (
+                any(_is_in(name, each) for each in inputs) and any((top / name).rglob("*.proto"))
+            ):
+                raise SchemaError(
+                    f"{name} is a submodule, which git:REF cannot look into: compare with a folder"
+                )
+        _check_out(top, commit, entries, [*named.values()], then)
         there = {path: path if relative is None else then / relative for path, relative in below.items()}
         present = [there[path] for path in here.inputs if there[path].exists()]
         if not present:
@@ -162,49 +186,108 @@ def _compiled(
     return read_schema(compiled.files, compiled.protos, paths)
 
 
-def _check_out(top: Path, commit: str, paths: Sequence[str], to: Path) -> None:
-    """Write every .proto that a commit has below these paths, with what links in the commit lead to."""
-    # git's "everything" is no path at all.
-    below = () if "." in paths else paths
-    listed = _git(
-        top, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *below, why=f"git cannot list {commit}"
-    )
-    blobs = {}
+def _check_out(top: Path, commit: str, entries: _Entries, paths: Sequence[str], to: Path) -> None:
+    """Write what a commit has below these paths: every .proto, and every link with what it leads to."""
+    targets: dict[str, str] = {}
+
+    def target(name: str) -> str | None:
+        if entries.get(name, ("", ""))[0] != _LINK:
+            return None
+        if name not in targets:
+            targets[name] = os.fsdecode(_contents(top, commit, {name: entries[name][1]})[name])
+        return targets[name]
+
+    blobs: dict[str, str] = {}
+    left, seen = list(paths), set()
+    while left:
+        path = left.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        end = _end(path, target)
+        inside = [] if end is None else [name for name in entries if _is_in(name, end)]
+        if not inside and targets.keys() & {path, *_above(path)}:
+            raise SchemaError(
+                f"{path} is a link that leads to no file of the commit: git:REF cannot follow it"
+            )
+        for name in inside:
+            mode, blob = entries[name]
+            if mode == _LINK:
+                # A link to a folder matters for imports only, and one that leads nowhere is then not found.
+                end = _end(name, target)
+                if name.endswith(".proto") or any(end and _is_in(each, end) for each in entries):
+                    left.append(name)
+            elif mode != _SUBMODULE and name.endswith(".proto"):
+                blobs[name] = blob
+    for name, content in _contents(top, commit, blobs).items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).write_bytes(content)
+    for name, where in targets.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            (to / name).symlink_to(where)
+        except OSError as error:
+            raise SchemaError(
+                f"{name} is a link, and none can be made here ({error.strerror}): compare with a folder"
+            ) from error
+
+
+def _entries(top: Path, commit: str) -> _Entries:
+    listed = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit, why=f"git cannot list {commit}")
+    found = {}
     for entry in os.fsdecode(listed).split("\0"):
         about, _, name = entry.partition("\t")
-        if about.startswith(_SUBMODULE):
-            raise SchemaError(f"{name} is a submodule, which git:REF cannot look into: compare with a folder")
-        if name.endswith(".proto"):
-            blobs[name] = _blob(top, commit, name, about)
+        if name:
+            mode, _, blob = about.split()
+            found[name] = (mode, blob)
+    return found
+
+
+def _contents(top: Path, commit: str, blobs: Mapping[str, str]) -> dict[str, bytes]:
+    """The content of files of a commit, by path."""
     wanted = "".join(f"{blob}\n" for blob in blobs.values()).encode()
     rest = _git(top, "cat-file", "--batch", why=f"git cannot read {commit}", text=wanted)
+    found = {}
     for name in blobs:
         # A line that ends in the size, the content, a line break.
         head, _, rest = rest.partition(b"\n")
         if head.endswith(b" missing"):
             raise SchemaError(f"{name} at {commit[:10]} is not in this clone: fetch it first")
         size = int(head.split()[-1])
-        target = to / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(rest[:size])
+        found[name] = rest[:size]
         rest = rest[size + 1 :]
+    return found
 
 
-def _blob(top: Path, commit: str, name: str, about: str) -> str:
-    """The id of a file's content; of the content at its end, if it is a link to another file of the commit."""
-    path = name
-    for _ in range(10):
-        if about.startswith("100"):
-            return about.split()[2]
-        if not about.startswith(_LINK):
-            break
-        target = os.fsdecode(_git(top, "cat-file", "blob", about.split()[2], why=f"git cannot read {path}"))
-        path = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120
-        if path.startswith(("..", "/")):
-            break
-        listed = _git(top, "ls-tree", "-z", "--full-tree", commit, "--", path, why=f"git cannot list {path}")
-        about = os.fsdecode(listed).partition("\t")[0]
-    raise SchemaError(f"{name} is a link that leads to no file of the commit: git:REF cannot follow it")
+def _end(path: str, target: Callable[[str], str | None]) -> str | None:
+    """Where a path of a commit leads with all links followed; None if that is outside of it, or a circle."""
+    done: list[str] = []
+    left = path.split("/")[::-1]
+    links = 0
+    while left:
+        part = left.pop()
+        if part == ".." and not done:
+            return None
+        if part == "..":
+            done.pop()
+        elif part not in {"", "."}:
+            linked = target("/".join([*done, part]))
+            if linked is None:
+                done.append(part)
+                continue
+            links += 1
+            if links > _MOST_LINKS or linked.startswith("/"):
+                return None
+            left += linked.split("/")[::-1]
+    return "/".join(done)
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return folder in {"", ".", name} or name.startswith(f"{folder}/")
+
+
+def _above(path: str) -> list[str]:
+    return [str(folder) for folder in PurePosixPath(path).parents]
 
 
 def _git(folder: Path, *arguments: str, why: str, text: bytes = b"") -> bytes:
@@ -230,3 +313,12 @@ def _below(path: Path, folder: Path) -> Path | None:
     """A path relative to a folder that it is in, links not followed; None if it is elsewhere."""
     relative = Path(os.path.relpath(path, folder))
     return None if ".." in relative.parts else relative
+
+
+def _below_top(path: Path, top: Path) -> Path | None:
+    """A path relative to its repository; links within that are not followed, since the commit may have others."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
+    for folder in reversed([absolute, *absolute.parents]):
+        if folder.resolve() == top:
+            return absolute.relative_to(folder)
+    return _below(path.resolve(), top)

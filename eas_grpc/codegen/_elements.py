@@ -213,7 +213,7 @@ class _Walk:
 
     def _position(self, place: SourceCodeInfo.Location | None) -> Position:
         # protoc counts from zero; a descriptor without positions points at the start of the file.
-        line, column = (0, 0) if place is None else place.span[:2]
+        line, column = place.span[:2] if place is not None and len(place.span) > 1 else (0, 0)
         return Position(file=self._shown, line=line + 1, column=column + 1)
 
 

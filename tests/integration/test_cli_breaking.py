@@ -293,3 +293,11 @@ def test_a_level_of_a_project_that_does_not_exist_is_wrong_usage(run):
 def test_an_ignore_comment_accepts_a_change(found, repository):
     write(X, NEW.replace("string a = 1;", f"string a = 1; // eas-grpc:ignore {TYPE} nobody stored it"))
     assert found("protos", "--against", "git:main", "--level", "source") == []
+
+
+def test_a_checkout_that_lacks_a_new_folder_keeps_its_include_roots(found):
+    write("one/acme/v1/x.proto", proto('import "acme/v1/y.proto";\nmessage A { B b = 1; }'))
+    write("one/acme/v1/y.proto", proto("message B {}"))
+    write("two/acme/v2/z.proto", proto("message Z {}", package="acme.v2"))
+    shutil.copytree("one", "before/one")
+    assert found("one", "two", "--against", "before", "--level", "source") == []

@@ -108,8 +108,29 @@ BREAKING: dict[str, Difference] = {
     "A renamed package is looked into": Difference(
         cases=frozenset({"the package is renamed and a field changes"}), ours=frozenset({"field type"})
     ),
-    "An extension keeps its number": Difference(
-        cases=frozenset({"an extension gets another number"}), ours=frozenset({"EXTENSION_SAME_NUMBER"})
+    "An extension keeps its number and its message": Difference(
+        cases=frozenset(
+            {
+                "an extension gets another number",
+                "two extensions swap numbers",
+                "an extension goes to another message",
+            }
+        ),
+        ours=frozenset({"EXTENSION_SAME_NUMBER", "EXTENSION_SAME_MESSAGE"}),
+        theirs=frozenset({"field name"}),
+    ),
+    "A number for extensions may be in use": Difference(
+        cases=frozenset(
+            {"a number of extensions becomes a field's", "an extension's number is taken by a field"}
+        ),
+        ours=frozenset({"EXTENSION_NUMBER_NO_REUSE"}),
+    ),
+    "What refuses or drops old values breaks the wire": Difference(
+        cases=frozenset({"an enum closes", "UTF-8 is verified", "proto2 strings become proto3 strings"}),
+        ours=frozenset({"enum type", "utf8"}),
+    ),
+    "A public import is a part of the file": Difference(
+        cases=frozenset({"a public import is removed"}), ours=frozenset({"IMPORT_PUBLIC_NO_DELETE"})
     ),
     "A new syntax is no finding of its own": Difference(
         cases=frozenset(
@@ -127,6 +148,7 @@ BREAKING: dict[str, Difference] = {
             {
                 "a Java option changes",
                 "UTF-8 is no longer verified",
+                "UTF-8 is verified",
                 "proto2 strings become proto3 strings",
                 "JSON becomes best effort",
                 "an enum's JSON becomes best effort",

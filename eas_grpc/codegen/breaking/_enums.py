@@ -22,12 +22,13 @@ def findings(pairs: Pairs) -> Iterator[Finding]:
         yield from freed("RESERVED_ENUM_NO_DELETE", old, new, numbers)
         if old.features.enum_type != new.features.enum_type:
             closed = new.features.enum_type == FeatureSet.CLOSED
-            yield Finding(
-                rule="ENUM_SAME_TYPE",
-                element=new,
-                text=f"{new} is {'closed' if closed else 'open'} now: numbers that it does not name are "
-                f"{'set aside as unknown fields' if closed else 'kept in the field'}",
-            )
+            for rule in ("ENUM_NO_CLOSE", "ENUM_SAME_TYPE") if closed else ("ENUM_SAME_TYPE",):
+                yield Finding(
+                    rule=rule,
+                    element=new,
+                    text=f"{new} is {'closed' if closed else 'open'} now: numbers that it does not name are "
+                    f"{'no longer in the field, but set aside as unknown' if closed else 'kept in the field'}",
+                )
         for value in pairs.old.inside(old, Kind.VALUE):
             yield from _value(pairs, value, new)
 

@@ -75,7 +75,7 @@ def _changed(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
         if old.name != new.name and change.rule == "FIELD_WIRE_COMPATIBLE_TYPE":
             was = f"number {new.proto.number} is reused: it was `{old.name}` ({before}) and is `{new.name}` ({after})"
         else:
-            was = f"{new} was {before} and is {after}"
+            was = f"{new} was {_told(before, after)} and is {_told(after, before)}"
         yield Finding(
             rule=change.rule,
             element=new,
@@ -94,20 +94,35 @@ def _changed(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
     follows = bool(moved) or "message" in {before.word, after.word} != {"message"}
     yield from _label_change(old, new, presence_follows=follows)
     yield from _names(pairs, old, new)
-    if change is None and default(old, before) != default(new, after):
+    unreadable = change is not None and change.rule == "FIELD_WIRE_COMPATIBLE_TYPE"
+    if not unreadable and _default_moved(old, before, new, after):
         yield Finding(
             rule="FIELD_SAME_DEFAULT",
             element=new,
-            text=f"the default of {new} is {_quoted(new)}, and no longer {_quoted(old)}: a field that was not sent is "
-            "read differently on both sides",
+            text=f"the default of {new} is {_quoted(new, after)}, and no longer {_quoted(old, before)}: a field that was "
+            "not sent is read differently on both sides",
         )
     if before.word == after.word == "string" and old.features.utf8_validation != new.features.utf8_validation:
-        verified = new.features.utf8_validation == FeatureSet.VERIFY
+        yield from _utf8(new)
+
+
+def _utf8(new: Element) -> Iterator[Finding]:
+    verified = new.features.utf8_validation == FeatureSet.VERIFY
+    says = "verified to be UTF-8 now: a message with a string that is not is refused as a whole"
+    for rule in ("FIELD_NO_NEW_UTF8_VALIDATION", "FIELD_SAME_UTF8_VALIDATION")[not verified :]:
         yield Finding(
-            rule="FIELD_SAME_UTF8_VALIDATION",
-            element=new,
-            text=f"{new} is {'verified' if verified else 'no longer verified'} to be UTF-8",
+            rule=rule, element=new, text=f"{new} is {says if verified else 'no longer verified to be UTF-8'}"
         )
+
+
+def _default_moved(old: Element, before: Type, new: Element, after: Type) -> bool:
+    if {label(old), label(new)} & set(_SEVERAL):
+        return False
+    # What an enum of an import begins with is not known, and both sides have to be asked alike.
+    kinds = (before, after)
+    if any(kind.word == "enum" and kind.values is None for kind in kinds):
+        before, after = (replace(kind, values=None) for kind in kinds)
+    return default(old, before) != default(new, after)
 
 
 def _label_change(old: Element, new: Element, *, presence_follows: bool) -> Iterator[Finding]:
@@ -135,7 +150,16 @@ def _under_another_number(pairs: Pairs, old: Element) -> Element | None:
     if old.kind is not Kind.FIELD or home is None:
         return None
     same = (field for field in pairs.new.inside(home, Kind.FIELD) if field.name == old.name)
-    return next((field for field in same if field.proto.number != old.proto.number), None)
+    # One of another type has only taken over the name of what was renamed to make room for it.
+    kind = _renamed(pairs, field_type(old, pairs.old))
+    return next(
+        (
+            field
+            for field in same
+            if field.proto.number != old.proto.number and field_type(field, pairs.new) == kind
+        ),
+        None,
+    )
 
 
 def _names(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
@@ -146,6 +170,14 @@ def _names(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
             text=f"{new} has number {new.proto.number} now, and no longer {old.proto.number}: old bytes are not found",
             hint=f"give it back number {old.proto.number}",
         )
+    if old.kind is Kind.EXTENSION and not pairs.same_type(old.proto.extendee, new.proto.extendee):
+        yield Finding(
+            rule="EXTENSION_SAME_MESSAGE",
+            element=new,
+            text=f"{new} extends {new.proto.extendee.lstrip('.')} now, and no longer {old.proto.extendee.lstrip('.')}: "
+            "old bytes are not found",
+            hint="leave it, and add another extension",
+        )
     elsewhere = _under_another_number(pairs, old)
     if elsewhere is not None:
         yield Finding(
@@ -155,6 +187,7 @@ def _names(pairs: Pairs, old: Element, new: Element) -> Iterator[Finding]:
             f"`{new.name}`: old bytes are read as the other field",
             hint=f"give `{old.name}` back number {old.proto.number}, and new fields new numbers",
         )
+        return
         return
     if old.name != new.name:
         yield Finding(
@@ -181,5 +214,15 @@ def _renamed(pairs: Pairs, old: Type) -> Type:
     return replace(old, name=f".{pairs.renamed[name]}") if name in pairs.renamed else old
 
 
-def _quoted(field: Element) -> str:
-    return f"`{field.proto.default_value}`" if field.proto.HasField("default_value") else "the type's own"
+def _told(kind: Type, other: Type) -> str:
+    """A type, with what it is where its name alone would not tell it from the other."""
+    if str(kind) != str(other):
+        return str(kind)
+    return f"{'delimited message' if kind.word == 'group' else kind.word} {kind}"
+
+
+def _quoted(field: Element, kind: Type) -> str:
+    if field.proto.HasField("default_value"):
+        return f"`{field.proto.default_value}`"
+    first = next(iter(kind.values.values())) if kind.values else ()
+    return f"`{min(first)}`" if first else "the type's own"

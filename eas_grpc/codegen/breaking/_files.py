@@ -25,6 +25,14 @@ def findings(pairs: Pairs) -> Iterator[Finding]:
     for old, new in pairs.of(Kind.FILE):
         if old.proto.package != new.proto.package:
             yield _package(pairs, old, new)
+        for name in [each for each in _public_imports(old) if each not in _public_imports(new)]:
+            yield Finding(
+                rule="IMPORT_PUBLIC_NO_DELETE",
+                element=new,
+                about=name,
+                text=f"{new.name} no longer imports {name} publicly: code and protos that found its types here break",
+                hint=f'keep `import public "{name}";`',
+            )
     for element in pairs.gone(Kind.MESSAGE, Kind.ENUM, Kind.EXTENSION):
         # What was inside of something that is gone needs no line of its own.
         if element.parent in pairs.new_of:
@@ -33,6 +41,11 @@ def findings(pairs: Pairs) -> Iterator[Finding]:
         parent = None if old.parent is None else pairs.new_of.get(old.parent)
         if parent is not None and parent is not new.parent:
             yield _moved(pairs, old, new)
+
+
+def _public_imports(file: Element) -> list[str]:
+    names, public = file.proto.dependency, file.proto.public_dependency
+    return [name for index, name in enumerate(names) if index in public]
 
 
 def _file_gone(pairs: Pairs, file: Element) -> Finding:

@@ -8,7 +8,7 @@ from eas_grpc.codegen._elements import Element, Kind
 from eas_grpc.codegen._suppress import Finding
 from eas_grpc.codegen.breaking._oneofs import oneof_now
 from eas_grpc.codegen.breaking._pairs import Pairs
-from eas_grpc.codegen.breaking._ranges import missing, written
+from eas_grpc.codegen.breaking._ranges import covers, missing, written
 
 __all__ = ["findings", "freed"]
 
@@ -25,6 +25,15 @@ def findings(pairs: Pairs) -> Iterator[Finding]:
         yield from freed("RESERVED_MESSAGE_NO_DELETE", old, new, numbers)
         before = [(r.start, r.end) for r in old.proto.extension_range]
         after = [(r.start, r.end) for r in new.proto.extension_range]
+        for field in pairs.new.inside(new, Kind.FIELD):
+            if covers(before, field.proto.number):
+                yield Finding(
+                    rule="EXTENSION_NUMBER_NO_REUSE",
+                    element=field,
+                    text=f"{field} has number {field.proto.number}, which was for extensions: the bytes of one, whoever "
+                    "declares it, are read as this field",
+                    hint="give it a number that was for nobody",
+                )
         for part in missing(before, after):
             yield Finding(
                 rule="EXTENSION_MESSAGE_NO_DELETE",

@@ -60,14 +60,15 @@ class Pairs:
 
 
 def pair(old: Schema, new: Schema) -> Pairs:
-    """Find the partners: files, types and services by name, fields and extensions by number."""
+    """Find the partners: files, types, services and extensions by name, fields (and renamed extensions) by number."""
     partners: dict[Element, Element] = {}
-    _by_name(old, new, partners)
-    _extensions(old, new, partners)
+    for kind in (Kind.FILE, Kind.MESSAGE, Kind.ENUM, Kind.SERVICE):
+        _by_name(old, new, kind, partners)
     renamed = {}
     for before in (*old.of(Kind.MESSAGE), *old.of(Kind.ENUM)):
         if before in partners and partners[before].full_name != before.full_name:
             renamed[before.full_name] = partners[before].full_name
+    _extensions(old, new, partners, renamed)
     for service in old.of(Kind.SERVICE):
         if service in partners:
             _inside(old, new, service, Kind.RPC, partners)
@@ -78,28 +79,49 @@ def pair(old: Schema, new: Schema) -> Pairs:
     return Pairs(old, new, partners, renamed)
 
 
-def _by_name(old: Schema, new: Schema, partners: dict[Element, Element]) -> None:
-    files = new.named(Kind.FILE)
-    for kind in (Kind.FILE, Kind.MESSAGE, Kind.ENUM, Kind.SERVICE):
-        by_name = new.named(kind)
+def _by_name(old: Schema, new: Schema, kind: Kind, partners: dict[Element, Element]) -> None:
+    by_name = new.named(kind)
+    taken = set()
+    # Nobody may be the partner of two: a whole name comes first, then the same place in a renamed package.
+    for name_now in (_full_name, _in_its_file, _in_its_package):
         for before in old.of(kind):
-            after = by_name.get(before.full_name)
-            file = files.get(before.file.full_name)
-            if after is None and file is not None:
-                package = file.proto.package
-                after = by_name.get(f"{package}.{before.local_name}" if package else before.local_name)
-            if after is not None:
+            after = None if before in partners else by_name.get(name_now(before, new))
+            if after is not None and after not in taken:
                 partners[before] = after
+                taken.add(after)
 
 
-def _extensions(old: Schema, new: Schema, partners: dict[Element, Element]) -> None:
-    by_number = {(e.proto.extendee, e.proto.number): e for e in new.of(Kind.EXTENSION)}
-    by_name = new.named(Kind.EXTENSION)
+def _full_name(element: Element, _: Schema) -> str:
+    return element.full_name
+
+
+def _in_its_file(element: Element, new: Schema) -> str:
+    """The name in the package that its file has now, if it is still in that file; otherwise no name."""
+    name = _in_its_package(element, new)
+    home = new.named(element.kind).get(name)
+    return name if home is not None and home.file.full_name == element.file.full_name else ""
+
+
+def _in_its_package(element: Element, new: Schema) -> str:
+    """The name in the package that its file has now; otherwise no name."""
+    file = new.named(Kind.FILE).get(element.file.full_name)
+    if file is None:
+        return ""
+    return f"{file.proto.package}.{element.local_name}" if file.proto.package else element.local_name
+
+
+def _extensions(
+    old: Schema, new: Schema, partners: dict[Element, Element], renamed: Mapping[str, str]
+) -> None:
+    # The whole name first, since code asks by it: who has it with another number is no other extension.
+    _by_name(old, new, Kind.EXTENSION, partners)
+    taken = set(partners.values())
+    by_number = {(e.proto.extendee, e.proto.number): e for e in new.of(Kind.EXTENSION) if e not in taken}
     for before in old.of(Kind.EXTENSION):
-        number = (before.proto.extendee, before.proto.number)
-        after = by_number.get(number, by_name.get(before.full_name))
+        extended = before.proto.extendee.removeprefix(".")
+        after = by_number.get((f".{renamed.get(extended, extended)}", before.proto.number))
         if after is not None:
-            partners[before] = after
+            partners.setdefault(before, after)
 
 
 def _inside(old: Schema, new: Schema, before: Element, part: Kind, partners: dict[Element, Element]) -> None:

@@ -37,7 +37,8 @@ _NUMBERS = {
 class Type:
     """A field's type: protobuf's word for it, and for messages and enums the full name that the old schema used.
 
-    `values` are an enum's names by number, None where they are not known; a map has its key and its value.
+    `values` are an enum's names by number, in the order of the source, None where they are not known. A map has its
+    key and its value in `entry`; a message that could be read as a map's entry has the types of those in `like_entry`.
     """
 
     word: str
@@ -45,6 +46,7 @@ class Type:
     values: Mapping[int, frozenset[str]] | None = field(default=None, compare=False)
     closed: bool = field(default=False, compare=False)
     entry: tuple[Type, Type] | None = None
+    like_entry: tuple[Type, Type] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """As it is written in a schema."""
@@ -65,8 +67,14 @@ def type_change(old: Type, new: Type) -> Change | None:
     """None if both are the same type."""
     if old == new:
         return None
-    if old.entry is not None and new.entry is not None:
-        found = [type_change(before, after) for before, after in zip(old.entry, new.entry, strict=True)]
+    # On the wire a map is a list of messages, each with a key and a value.
+    entry = new.entry or new.like_entry
+    if old.entry is not None and entry is not None:
+        found = [type_change(before, after) for before, after in zip(old.entry, entry, strict=True)]
+        if new.entry is None:
+            found.append(
+                Change(_JSON, "the bytes on the wire are the same, but JSON has an object for a map")
+            )
         return min((change for change in found if change), key=lambda change: _WORST.index(change.rule))
     if old.word == new.word == "enum":
         return _enum_change(old, new)
@@ -99,6 +107,8 @@ def _enum_change(old: Type, new: Type) -> Change:
     lost = sorted(set(old.values) - set(new.values))
     if lost:
         return Change(_LOSS, f"{new} has no value {', '.join(map(str, lost))}")
+    if new.closed and not old.closed:
+        return Change(_LOSS, f"{new} is closed: a number that it does not name is lost")
     if any(names - new.values[number] for number, names in old.values.items()):
         return Change(_JSON, "the numbers are the same, but JSON writes the names")
     return Change(_SOURCE, "numbers and names are the same, but code names another enum")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MESSAGES = "message Req {}\nmessage Res {}\nmessage Other {}\n"
 
@@ -16,6 +16,11 @@ class Change:
     name: str
     old: Mapping[str, str]
     new: Mapping[str, str]
+
+    def with_new(self, before: str, after: str) -> Change:
+        """With something else changed in the new files, too."""
+        new = {name: text.replace(before, after) for name, text in self.new.items()}
+        return replace(self, new=new)
 
     @property
     def slug(self) -> str:

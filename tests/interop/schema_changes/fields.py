@@ -6,6 +6,7 @@ from interop.schema_changes.change import Change, field, field2
 
 _A = "message A { int32 x = 1; }\nmessage B { int32 x = 1; }\n"
 _E = "enum E { E_UNSPECIFIED = 0; E_ONE = 1; }\nenum F { F_UNSPECIFIED = 0; F_ONE = 1; F_TWO = 2; }\n"
+_ALIASED = "enum G { option allow_alias = true; G_A = 0; G_B = 1; G_C = 1; }"
 _E_SAME = "message N1 { enum E { A = 0; B = 1; } }\nmessage N2 { enum E { A = 0; B = 1; C = 2; } }\n"
 
 
@@ -160,6 +161,11 @@ FIELDS = (
         "int32 n = 1; int32 a = 2; int32 b = 3;",
     ),
     field(
+        "a field is renamed and another takes its name",
+        "int32 a = 1;",
+        "int32 a_old = 1; string a = 2;",
+    ),
+    field(
         "a field moves between oneofs",
         "oneof w { int32 a = 1; int32 b = 2; } oneof v { int32 c = 3; }",
         "oneof w { int32 a = 1; } oneof v { int32 b = 2; int32 c = 3; }",
@@ -209,5 +215,25 @@ FIELDS = (
     field2("an extension range is removed", "extensions 100 to 199;", "optional int32 a = 1;"),
     field2("an extension range shrinks", "extensions 100 to 199;", "extensions 100 to 150;"),
     field2("an extension range grows", "extensions 100 to 199;", "extensions 100 to 250;"),
+    field2(
+        "a number of extensions becomes a field's",
+        "extensions 100 to 199;",
+        "extensions 101 to 199; optional int32 a = 100;",
+    ),
+    field2("an enum's first value changes", "optional E a = 1;", "optional E a = 1;", _E).with_new(
+        "enum E { E_UNSPECIFIED = 0; E_ONE = 1; }", "enum E { E_ONE = 1; E_UNSPECIFIED = 0; }"
+    ),
+    field2(
+        "a default becomes an alias",
+        "optional G a = 1 [default = G_B];",
+        "optional G a = 1 [default = G_C];",
+        _ALIASED,
+    ),
+    field2(
+        "a default of the first value is removed",
+        "optional G a = 1 [default = G_A];",
+        "optional G a = 1;",
+        _ALIASED,
+    ),
     field2("a field is renamed in proto2", "optional int32 a = 1;", "optional int32 b = 1;"),
 )

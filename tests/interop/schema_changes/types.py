@@ -15,6 +15,8 @@ def _x(old: str, new: str, *, before: str = 'syntax = "proto3"', after: str = 's
 _M = "message M { int32 a = 1; string b = 2; bool c = 3; }"
 _N = "message N { int32 a = 1; }"
 
+_MN = "message M { extensions 100 to 199; }\nmessage N { extensions 100 to 199; }\n"
+
 TYPES = (
     values("an enum value is added", "E_A = 1;", "E_A = 1; E_B = 2;"),
     values("an enum value is removed", "E_A = 1; E_B = 2;", "E_A = 1;"),
@@ -92,6 +94,24 @@ TYPES = (
         _PROTO2,
     ),
     one(
+        "an extension goes to another message",
+        f"{_MN}extend M {{ optional int32 e = 100; }}",
+        f"{_MN}extend N {{ optional int32 e = 100; }}",
+        _PROTO2,
+    ),
+    one(
+        "two extensions swap numbers",
+        f"{_MN}extend M {{ optional int32 e = 100; optional int32 f = 101; }}",
+        f"{_MN}extend M {{ optional int32 e = 101; optional int32 f = 100; }}",
+        _PROTO2,
+    ),
+    one(
+        "an extension's number is taken by a field",
+        f"{_MN}extend M {{ optional int32 e = 100; }}",
+        "message M { extensions 101 to 199; optional string s = 100; }\nmessage N { extensions 100 to 199; }",
+        _PROTO2,
+    ),
+    one(
         "a nested extension is removed",
         "message M { extensions 100 to 199; }\nmessage X { extend M { optional int32 e = 100; } }",
         "message M { extensions 100 to 199; }\nmessage X { }",
@@ -136,6 +156,18 @@ TYPES = (
         _2023,
     ),
     one(
+        "maps in a delimited file",
+        "message M { map<string, N> n = 1; }\nmessage N {}",
+        "option features.message_encoding = DELIMITED;\nmessage M { map<string, N> n = 1; }\nmessage N {}",
+        _2023,
+    ),
+    one(
+        "UTF-8 is verified",
+        "message M { string s = 1 [features.utf8_validation = NONE]; }",
+        "message M { string s = 1; }",
+        _2023,
+    ),
+    one(
         "UTF-8 is no longer verified",
         "message M { string s = 1; }",
         "message M { string s = 1 [features.utf8_validation = NONE]; }",
@@ -175,6 +207,11 @@ TYPES = (
     ),
     files(
         "a file is added", {"DIR/x.proto": proto(_M)}, {"DIR/x.proto": proto(_M), "DIR/y.proto": proto(_N)}
+    ),
+    files(
+        "a public import is removed",
+        {"DIR/x.proto": proto('import public "DIR/y.proto";'), "DIR/y.proto": proto(_N)},
+        {"DIR/x.proto": proto(""), "DIR/y.proto": proto(_N)},
     ),
     files(
         "a file is removed", {"DIR/x.proto": proto(_M), "DIR/y.proto": proto(_N)}, {"DIR/x.proto": proto(_M)}

@@ -98,6 +98,8 @@ OPEN = enum("E", A=0, B=1)
         (OPEN, enum("F", A=0, B=1, BE=1), "FIELD_SAME_TYPE"),
         (OPEN, enum("F", A=0, X=1), "FIELD_WIRE_JSON_COMPATIBLE_TYPE"),
         (OPEN, enum("F", A=0), "FIELD_NO_VALUE_LOSS"),
+        (OPEN, enum("F", closed=True, A=0, B=1), "FIELD_NO_VALUE_LOSS"),
+        (enum("E", closed=True, A=0), enum("F", closed=True, A=0), "FIELD_SAME_TYPE"),
         (OPEN, Type("enum", ".F"), "FIELD_WIRE_COMPATIBLE_TYPE"),
         (OPEN, Type("int32"), "FIELD_WIRE_JSON_COMPATIBLE_TYPE"),
         (OPEN, Type("int64"), "FIELD_WIRE_JSON_COMPATIBLE_TYPE"),
