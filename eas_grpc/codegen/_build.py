@@ -97,13 +97,8 @@ def tools_of(job: Job) -> dict[str, str]:
     """Version by name of everything that has a say in the output; a plugin of others goes by its program's bytes."""
     options = job.options
     toolchain = _with_plugins(job.toolchain, options)
-    found = versions(toolchain, types=False)
-    own = (
-        ["protoc-gen-mypy", *(["protoc-gen-mypy_grpc"] if options.services else [])] if options.types else []
-    )
-    missing_program(toolchain, [*own, *(f"protoc-gen-{name}" for name in options.plugins)])
-    if options.types:
-        found = versions(toolchain, types=True)
+    found = versions(toolchain, types=options.types, services=options.services)
+    missing_program(toolchain, [f"protoc-gen-{name}" for name in options.plugins])
     if options.runtime is Runtime.PORTABLE and job.descriptor_set is None:
         # Of its compiler the portable output keeps nothing but descriptors, which all versions write alike.
         del found["grpcio-tools"]
@@ -153,8 +148,8 @@ def _hidden_packages(job: Job, made: Iterable[str]) -> Iterator[Diagnostic]:
 
 
 def _misplaced(job: Job) -> Iterator[Diagnostic]:
-    parts = tuple(job.options.package.split(".")) if job.options.package else ()
-    if job.out.absolute().parts[-len(parts) :] != parts and parts:
+    parts = tuple(job.options.package.split("."))
+    if job.options.package and job.out.absolute().parts[-len(parts) :] != parts:
         text = f"{job.out} does not end in {'/'.join(parts)}: the output can be imported as {job.options.package} only if"
         yield Diagnostic(text=f"{text} that package is mapped to this folder", severity=Severity.WARNING)
 

@@ -73,7 +73,7 @@ def _findings(job: Job) -> tuple[Finding, ...]:
 
 def _descriptor_set_findings(job: Job, built: Built) -> list[Finding]:
     path = job.descriptor_set
-    if path is None or (digest_of(path) == built.manifest.descriptor_set):
+    if path is None or digest_of(path) == built.manifest.descriptor_set:
         return []
     return [Finding(kind=FindingKind.CHANGED if path.is_file() else FindingKind.MISSING, path=str(path))]
 
@@ -102,5 +102,5 @@ def _tool_findings(then: Mapping[str, str], now: Mapping[str, str]) -> list[Find
         )
         # One that is on one side only belongs to an option.
         for name in sorted(({*then} & {*now}) - {OWN_TOOL})
-        if then.get(name) != now.get(name)
+        if then[name] != now[name]
     ]

@@ -12,9 +12,7 @@ from typing import Any
 
 from eas_grpc.errors import SchemaError
 
-__all__ = ["FORMS", "Diagnostic", "Position", "Severity", "column_after", "refuse", "show", "to_dict"]
-
-FORMS = ("text", "json", "github")
+__all__ = ["Diagnostic", "Position", "Severity", "column_after", "refuse", "show", "to_dict"]
 
 # protoc counts a tab as the step to the next multiple of this, and other characters as their UTF-8 bytes.
 _TAB = 8

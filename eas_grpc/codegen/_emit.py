@@ -91,10 +91,9 @@ def _add(
         made.update(found)
         return
     # grpc_python writes an empty module for a file without a service, which nobody planned.
-    planned_here = [path for path in found if path in planned.modules]
-    made.update(
-        {path: _edited(path, found[path].decode(), planned, options).encode() for path in planned_here}
-    )
+    for path in planned.modules:
+        if path in found:
+            made[path] = _edited(path, found[path].decode(), planned, options).encode()
 
 
 def _edited(path: str, text: str, planned: Plan, options: Options) -> str:
@@ -118,7 +117,7 @@ def _written_here(files: FileDescriptorSet, planned: Plan, options: Options) -> 
         made[f"{stem(source)}_pb2.py"] = message_module(
             file, modules=modules, pool=options.package or None, source=source
         )
-        if f"{stem(source)}_pb2_grpc.py" in planned.modules:
+        if file.service and options.services:
             made[f"{stem(source)}_pb2_grpc.py"] = service_module(
                 file,
                 files=files.file,

@@ -115,7 +115,7 @@ class Plan:
     generators write and nobody asked for. `protos` have the names that they have inside of the package.
     """
 
-    protos: tuple[str, ...]
+    protos: frozenset[str]
     runs: tuple[ProtocRun, ...]
     modules: tuple[str, ...]
     markers: tuple[str, ...]
@@ -124,7 +124,8 @@ class Plan:
 
 def plan(files: Sequence[ProtoFile], *, wanted: Sequence[str], options: Options) -> Plan:
     """Plan a run over the files named in `wanted`; `files` holds those and everything they import."""
-    chosen = sorted((file for file in files if file.name in set(wanted)), key=lambda file: file.name)
+    mine = set(wanted)
+    chosen = sorted((file for file in files if file.name in mine), key=lambda file: file.name)
     served = [file for file in chosen if file.services and options.services]
     endings = ["_pb2.py", *(["_pb2.pyi"] if options.types else [])]
     modules = [stem(file.name) + ending for file in chosen for ending in endings]
@@ -138,7 +139,7 @@ def plan(files: Sequence[ProtoFile], *, wanted: Sequence[str], options: Options)
         if (names := _left_out(file.services, options))
     }
     return Plan(
-        protos=tuple(options.prefix + file.name for file in chosen),
+        protos=frozenset(options.prefix + file.name for file in chosen),
         runs=tuple(
             ProtocRun(generators=generators, protos=tuple(options.prefix + file.name for file in over))
             for generators, over in _runs(options, chosen, served)

@@ -119,14 +119,18 @@ class Protoc:
         raise SchemaError(show(found, "text"), found)
 
 
-def versions(toolchain: Toolchain, *, types: bool) -> dict[str, str]:
-    """Version by name of everything that writes its own version or style into the output."""
+def versions(toolchain: Toolchain, *, types: bool, services: bool) -> dict[str, str]:
+    """Version by name of everything that writes its own version or style into the output.
+
+    Raises SchemaError if it is not there: the interpreter first, then its compiler, then the programs for types.
+    """
     if os.sep in toolchain.python and not os.path.isfile(toolchain.python):  # noqa: PTH113
         raise SchemaError(f"there is no interpreter {toolchain.python}: {INSTALL}")
     found = {"grpcio-tools": installed_version("grpcio-tools", import_paths(toolchain.python))}
     if not found["grpcio-tools"]:
         raise SchemaError(f"{toolchain.python} has no grpcio-tools, which brings the compiler: {INSTALL}")
     if types:
+        missing_program(toolchain, _TYPES if services else _TYPES[:1])
         program = toolchain.plugins.get(_TYPES[0], "")
         # A console script lies in the environment that holds its package.
         beside = str(Path(program).parent / "python")

@@ -1,8 +1,8 @@
 """Test a gRPC service over real connections: the pytest fixture `eas_serve`, and the types to annotate it with.
 
-def test_greets(eas_serve):
-    served = eas_serve(lambda server: add_GreeterServiceServicer_to_server(Greeter(), server))
-    assert GreeterServiceStub(served.channel).SayHello(HelloRequest(name="World")).message == "Hello, World!"
+    def test_greets(eas_serve):
+        served = eas_serve(lambda server: add_GreeterServiceServicer_to_server(Greeter(), server))
+        assert GreeterServiceStub(served.channel).SayHello(HelloRequest(name="World")).message == "Hello, World!"
 
 The names below are loaded when they are first used: pytest imports this package at every start.
 """

@@ -89,13 +89,13 @@ def test_leaving_the_block_ends_the_compiler_with_its_plugins(tmp_path):
 def test_a_plugin_of_an_unknown_installation_is_asked_for_its_version(tmp_path):
     mine = program(tmp_path / "protoc-gen-mypy", "#!/bin/sh\necho mypy-protobuf 9.9.9\n")
     toolchain = Toolchain(protoc=(str(PYTHON),), plugins={"protoc-gen-mypy": mine})
-    assert versions(toolchain, types=True)["mypy-protobuf"] == "9.9.9"
+    assert versions(toolchain, types=True, services=False)["mypy-protobuf"] == "9.9.9"
     program(Path(mine), "#!/bin/sh\necho broken >&2\nexit 1\n")
     with pytest.raises(SchemaError, match=r"(?s)protoc-gen-mypy does not tell its version:\nbroken"):
-        versions(toolchain, types=True)
+        versions(toolchain, types=True, services=False)
     program(Path(mine), "#!/nowhere/interpreter\n")
     with pytest.raises(SchemaError, match=r"protoc-gen-mypy cannot be started"):
-        versions(toolchain, types=True)
+        versions(toolchain, types=True, services=False)
 
 
 @pytest.mark.parametrize(
