@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop fuzz bench docs build clean
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop browser fuzz bench docs build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -71,7 +71,7 @@ demo: $(VENV)/runtime  ## start a local server, make real calls to it, see one r
 
 test: setup  ## unit, integration and rule tests, with branch coverage
 	@rm -f .coverage .coverage.*
-	@$(PYTEST) tests --ignore tests/interop --cov --cov-report= --durations 8
+	@$(PYTEST) tests --ignore tests/interop --ignore tests/browser --cov --cov-report= --durations 8
 	@$(BIN)/coverage report --fail-under 95
 
 lint: $(VENV)/dev $(CODEGEN)/ready  ## style, formatting, layers, protos
@@ -107,8 +107,12 @@ test-portable: setup  ## one portable tree on every protobuf and grpcio that it 
 interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in other languages
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q tests/interop
 
-fuzz: $(FUZZ)/ready  ## readers of tensors against what coverage suggests (FUZZ_SECONDS=60)
+browser: setup  ## the gateway's live page in headless Chromium (Debian's)
+	@$(BIN)/python -m pytest -q tests/browser
+
+fuzz: $(FUZZ)/ready  ## readers of tensors and of HTTP/2 against what coverage suggests (FUZZ_SECONDS=60 each)
 	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
+	@$(FUZZ)/bin/python fuzz/fuzz_gateway.py $(FUZZ_SECONDS)
 
 bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios
 	@$(BIN)/python -m benchmarks --chart benchmarks/tensors.png

@@ -7,22 +7,20 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from eas_grpc import serving
 from eas_grpc.errors import ConfigError
+from eas_grpc.serving._address import is_loopback
 from server_demo import greeter
 from server_demo.models import MODELS
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 50080
 DEFAULT_TOKEN = "demo-token"  # noqa: S105
-
-# A gateway sends the calls of all callers over few connections, so one connection may hold most workers.
-BEHIND_GATEWAY = serving.ServerOptions(max_workers=64, max_concurrent_streams=48)
+BEHIND_GATEWAY = serving.ServerOptions.behind_gateway()
 
 
 def build(
@@ -71,7 +69,7 @@ def serve(
     """
     # What is wrong with the text of an argument comes before what the place would mean.
     build(host, port, token, options=options)
-    _check_name(host)
+    check_name(host)
     check_host(host, public=public, token=token)
     common: dict[str, Any] = {
         "host": host,
@@ -107,7 +105,7 @@ def descriptors() -> DescriptorPool:
 
 def check_host(host: str, *, public: bool, token: str | None = DEFAULT_TOKEN) -> None:
     """Raises ConfigError for a host that others can reach, unless that is wanted."""
-    if public or _is_loopback(host):
+    if public or is_loopback(host):
         return
     risk = {
         DEFAULT_TOKEN: ", and this demo has a well-known token",
@@ -152,7 +150,8 @@ def _with_token(options: serving.ServerOptions | None, token: str | None) -> ser
     return base if token is None else replace(base, tokens=(*base.tokens, token))
 
 
-def _check_name(host: str) -> None:
+def check_name(host: str) -> None:
+    """Raises ConfigError for a host that does not exist."""
     try:
         socket.getaddrinfo(host.strip("[]"), None)
     except socket.gaierror as error:
@@ -161,13 +160,3 @@ def _check_name(host: str) -> None:
         raise ConfigError(
             f"cannot listen on {host!r}: {reason}; write an address such as 127.0.0.1"
         ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    bare = host.strip("[]")
-    if bare == "localhost":
-        return True
-    try:
-        return ip_address(bare).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from ipaddress import ip_address
 
 from eas_grpc.errors import ConfigError
 
@@ -19,10 +20,12 @@ _ADDRESSES = "write '127.0.0.1' for this machine alone, '0.0.0.0' for everybody"
 
 
 def address(host: str, port: int) -> str:
-    """`host:port` as gRPC reads it, with brackets around an IPv6 address.
+    """`host:port` as gRPC reads it, with brackets around an IPv6 address; `unix:/path` stays, it has no port.
 
     Raises ConfigError for a host that holds a scheme or a port, and for a port outside 0 to 65535.
     """
+    if _is_unix(host):
+        return host
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
         raise ConfigError(f"port={port!r} must be a whole number from 0 (any free port) to 65535")
     bare = bare_host(host)
@@ -41,12 +44,25 @@ def bare_host(host: str) -> str:
     return bare
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine and can be nothing else."""
+    bare = host.strip("[]").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
 def why_not_bound(host: str, port: int) -> str | None:
     """Why nothing can listen there and what to do; None when it looks free.
 
     gRPC itself says only that it failed. Asking first also finds a port taken on one of several addresses
     of a name, which gRPC would accept and half of the callers would miss.
     """
+    if _is_unix(host):
+        return None
     try:
         places = socket.getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -72,6 +88,10 @@ def why_not_bound(host: str, port: int) -> str | None:
 def refusal(host: str, port: int, reason: str) -> ConfigError:
     """The error for a place where the server cannot listen."""
     return ConfigError(f"cannot listen on {address(host, port)}: {reason}")
+
+
+def _is_unix(host: object) -> bool:
+    return isinstance(host, str) and host.startswith("unix:/")
 
 
 def _reason(error: OSError) -> str:

@@ -5,7 +5,7 @@ Must never put a token, or any other metadata, into a text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from eas_grpc.auth import AUTHORIZATION, token_matches
 from eas_grpc.serving.options import ServerOptions
@@ -20,7 +20,11 @@ def refusal(options: ServerOptions, method: str, metadata: Iterable[tuple[str, s
     """
     if not options.tokens or any(_opens(entry, method) for entry in options.open_methods):
         return None
-    given = [value for key, value in metadata if key.lower() == AUTHORIZATION]
+    return bearer_refusal([value for key, value in metadata if key.lower() == AUTHORIZATION], options.tokens)
+
+
+def bearer_refusal(given: Sequence[str | bytes], tokens: Iterable[str]) -> str | None:
+    """Why these values of `authorization` do not open what is closed with `tokens`; None when they do."""
     if not given:
         return "no token: send the metadata 'authorization: Bearer <token>'"
     if len(given) > 1:
@@ -31,7 +35,7 @@ def refusal(options: ServerOptions, method: str, metadata: Iterable[tuple[str, s
     token = value[len(_SCHEME) :]
     if not token.strip():
         return "the authorization metadata is 'Bearer ' with no token behind it: send 'Bearer <token>'"
-    if not token_matches(token, options.tokens):
+    if not token_matches(token, tokens):
         return "wrong token: it has the right form but is not one that this service accepts"
     return None
 

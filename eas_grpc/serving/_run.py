@@ -45,7 +45,7 @@ def run(
     server = Server(register, host=host, port=port, options=options, pool=pool)
     # In place before anybody is told that the server is ready: a stop right after that must be graceful too.
     try:
-        with _signals() as wait:
+        with stop_signals() as wait:
             server.start()
             ready(server.address)
             wait()
@@ -62,7 +62,7 @@ def _check_thread(name: str, instead: str) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], None]]:
+def stop_signals() -> Iterator[Callable[[], None]]:
     """Gives a function that waits for one of the signals, also one that came before it was called.
 
     Not threading.Event: a signal that arrives just before its wait() blocks is noticed only at the next one.

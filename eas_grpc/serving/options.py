@@ -70,6 +70,11 @@ class ServerOptions:
         object.__setattr__(self, "tokens", _checked_tokens(self.tokens))
         object.__setattr__(self, "open_methods", _checked_prefixes(self.open_methods))
 
+    @classmethod
+    def behind_gateway(cls) -> ServerOptions:
+        """For a server behind a gateway, which sends the calls of all callers over few connections."""
+        return cls(max_workers=64, max_concurrent_streams=48)
+
     @property
     def watch_limit(self) -> int:
         """How many health Watch streams are served at once; each holds a thread of a synchronous server."""

@@ -1,10 +1,11 @@
-"""Test a gRPC service over real connections: the pytest fixture `eas_serve`, and the types to annotate it with.
+"""Test a gRPC service over real connections, and what calls it against a gateway that fails as EAS's own does.
 
-    def test_greets(eas_serve):
-        served = eas_serve(lambda server: add_GreeterServiceServicer_to_server(Greeter(), server))
-        assert GreeterServiceStub(served.channel).SayHello(HelloRequest(name="World")).message == "Hello, World!"
+    def test_the_caller_survives_a_slow_gateway(eas_gateway, eas_channel):
+        with eas_gateway.faults.latency(0.2, calls=1):
+            assert GreeterServiceStub(eas_channel).SayHello(HelloRequest(name="World")).message == "Hello, World!"
 
-The names below are loaded when they are first used: pytest imports this package at every start.
+The fixtures are in `plugin`, which pytest finds by itself; the names here are the types to annotate them with. They
+are loaded when they are first used: pytest imports this package at every start.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eas_grpc.testing._gateway import LocalGateway, MakeGateway
     from eas_grpc.testing._served import Serve, Served
 
-__all__ = ["Serve", "Served"]
+__all__ = ["LocalGateway", "MakeGateway", "Serve", "Served"]
+
+_HOMES = {"LocalGateway": "_gateway", "MakeGateway": "_gateway", "Serve": "_served", "Served": "_served"}
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for right
 
     def __getattr__(name: str) -> Any:
-        if name in __all__:
-            return getattr(importlib.import_module("eas_grpc.testing._served"), name)
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"eas_grpc.testing.{_HOMES[name]}"), name)
         raise AttributeError(f"module 'eas_grpc.testing' has no attribute {name!r}")
 
 

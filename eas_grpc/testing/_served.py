@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import grpc
 
-import eas_grpc
-from eas_grpc import aio
-from eas_grpc.serving import AsyncServer, Health, Server, ServerOptions
+from eas_grpc.serving import Health, ServerOptions
+from eas_grpc.serving._background import in_background
+from eas_grpc.testing._channels import Channels
 
 __all__ = ["Serve", "Served", "serving_until_the_end"]
-
-_Running = AbstractContextManager[Server | AsyncServer]
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Served:
     endpoint: str
     token: str = field(repr=False)
     health: Health
-    _closing: ExitStack = field(repr=False)
+    _channels: Channels = field(repr=False)
 
     @cached_property
     def channel(self) -> grpc.Channel:
@@ -38,9 +34,7 @@ class Served:
 
     def connect(self, **options: Any) -> grpc.Channel:
         """Another channel: takes what `eas_grpc.connect` takes, `token="wrong"` for example."""
-        return self._closing.enter_context(
-            eas_grpc.connect(self.endpoint, **{"token": self.token, **options})
-        )
+        return self._channels.connect(**options)
 
     def connect_aio(self, **options: Any) -> grpc.aio.Channel:
         """A channel of `eas_grpc.aio.connect`; it takes the same options.
@@ -48,9 +42,7 @@ class Served:
         In an `async with` it is closed on leaving. Otherwise at the end of the test, on the event loop that
         ran when it was made; where there is none, or it is closed by then, as soon as Python collects it.
         """
-        channel = aio.connect(self.endpoint, **{"token": self.token, **options})
-        self._closing.callback(_close, channel, _running_loop())
-        return channel
+        return self._channels.connect_aio(**options)
 
 
 class Serve(Protocol):
@@ -88,52 +80,7 @@ def serving_until_the_end() -> Iterator[Serve]:
             chosen = secrets.token_hex(16) if token is None else token
             base = ServerOptions() if options is None else options
             complete = replace(base, tokens=(*base.tokens, chosen))
-            running: _Running = (_on_asyncio if use_asyncio else _on_threads)(register, complete)
-            server = closing.enter_context(running)
-            return Served(server.address, chosen, server.health, closing)
+            server = closing.enter_context(in_background(register, options=complete, use_asyncio=use_asyncio))
+            return Served(server.address, chosen, server.health, Channels(server.address, chosen, closing))
 
         yield serve
-
-
-@contextmanager
-def _on_threads(register: Callable[[Any], object], options: ServerOptions) -> Iterator[Server]:
-    server = Server(register, options=options).start()
-    try:
-        yield server
-    finally:
-        # At once: a call that hangs must not hold up the tests that follow.
-        server.stop(0)
-
-
-@contextmanager
-def _on_asyncio(register: Callable[[Any], object], options: ServerOptions) -> Iterator[AsyncServer]:
-    """On an event loop in a thread of its own: it has to answer while a blocking test waits."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="eas-serve", daemon=True)
-    thread.start()
-    try:
-        server = AsyncServer(register, options=options)
-        asyncio.run_coroutine_threadsafe(server.start(), loop).result()
-        try:
-            yield server
-        finally:
-            asyncio.run_coroutine_threadsafe(server.stop(0), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _close(channel: grpc.aio.Channel, loop: asyncio.AbstractEventLoop | None) -> None:
-    # pytest-asyncio closes the loop of a single test before fixtures end; close() needs a loop, grpc's own
-    # finalizer does not.
-    if loop is not None and not loop.is_closed() and not loop.is_running():
-        loop.run_until_complete(channel.close())

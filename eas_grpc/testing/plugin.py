@@ -1,16 +1,28 @@
-"""The pytest plugin. pytest imports this file at every start, so what is heavy is imported by the fixture."""
+"""The pytest plugin. pytest imports this file at every start, so what is heavy is imported by the fixtures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from eas_grpc.testing._served import Serve
+    import grpc
 
-__all__ = ["eas_serve"]
+    from eas_grpc.testing._gateway import LocalGateway, MakeGateway
+    from eas_grpc.testing._served import Serve
+    from server_demo.gateway import GatewayOptions
+
+__all__ = [
+    "eas_aio_channel",
+    "eas_channel",
+    "eas_gateway",
+    "eas_make_gateway",
+    "eas_register",
+    "eas_serve",
+]
 
 
 @pytest.fixture
@@ -24,3 +36,56 @@ def eas_serve() -> Iterator[Serve]:
 
     with serving_until_the_end() as serve:
         yield serve
+
+
+@pytest.fixture
+def eas_make_gateway() -> Iterator[MakeGateway]:
+    """Starts gateways with nothing behind them yet: `gateway = eas_make_gateway(tls=True)`, then `gateway.put(register)`.
+
+    Gateways, servers and channels end with the test, and so do the faults that are on.
+    """
+    from eas_grpc.testing._gateway import LocalGateway
+
+    with ExitStack() as closing:
+
+        def make(
+            *, token: str | None = None, options: GatewayOptions | None = None, tls: bool = False
+        ) -> LocalGateway:
+            return closing.enter_context(LocalGateway(token=token, options=options, tls=tls))
+
+        yield make
+
+
+@pytest.fixture
+def eas_register() -> Callable[[Any], object] | None:
+    """What `eas_gateway` has behind it. Define a fixture of this name that returns your `register(server)`."""
+    return None
+
+
+@pytest.fixture
+def eas_gateway(eas_make_gateway: MakeGateway, eas_register: Callable[[Any], object] | None) -> LocalGateway:
+    """A gateway like EAS's on this machine, with your servicer behind it, or else with the demo's services.
+
+    Your servicer is what the fixture `eas_register` returns; `eas_gateway.put(register, name="another")` adds more.
+    Gives a `LocalGateway`: `eas_gateway.faults.latency(0.2, calls=3)`, `eas_gateway.calls()`, `eas_gateway.url("echo")`.
+    """
+    gateway = eas_make_gateway()
+    if eas_register is not None:
+        gateway.put(eas_register)
+    else:
+        from server_demo.gateway.demo import add_demo
+
+        add_demo(gateway, (gateway.token,))
+    return gateway
+
+
+@pytest.fixture
+def eas_channel(eas_gateway: LocalGateway) -> grpc.Channel:
+    """The channel of `eas_grpc.connect` to what is behind `eas_gateway`, with the right token."""
+    return eas_gateway.channel
+
+
+@pytest.fixture
+def eas_aio_channel(eas_gateway: LocalGateway) -> grpc.aio.Channel:
+    """The channel of `eas_grpc.aio.connect` to what is behind `eas_gateway`, with the right token."""
+    return eas_gateway.connect_aio()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from eas_grpc.cli.__main__ import cli
 from eas_grpc.errors import CallError
 from eas_grpc.serving import ServerOptions
 from server_demo import app
+from server_demo.gateway import GatewayOptions, demo
 
 DEPLOY = Path(app.__file__).parent / "deploy"
 READY = re.compile(r"ready on (127\.0\.0\.1:\d+)\n")
@@ -107,7 +109,7 @@ def test_verbose_prints_a_line_for_each_call_and_no_token():
         process.terminate()
         errors = process.communicate(timeout=20)[1]
     assert errors.count("\n") == 1
-    assert " OK /eas_grpc_pb.greeter.v1.GreeterService/SayHello from ipv4:127.0.0.1:" in errors
+    assert " OK /eas_grpc_pb.greeter.v1.GreeterService/SayHello from 127.0.0.1:" in errors
     assert "demo-token" not in errors
 
 
@@ -133,16 +135,26 @@ def test_what_cannot_work_is_a_usage_error_in_one_sentence(args, said):
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-def test_the_flags_reach_the_server(monkeypatch):
-    calls = []
-    monkeypatch.setattr(app, "serve", lambda *args, **options: calls.append((args, options)) or 0)
-    flags = ["--host", "0.0.0.0", "--port", "8000", "--token", "t", "--public", "--asyncio"]
+def test_the_flags_reach_the_gateway(monkeypatch):
+    runs = []
+    monkeypatch.setattr(
+        demo, "serve", lambda gateway, tokens, **options: runs.append((gateway, tokens, options)) or 0
+    )
+    flags = ["--token", "t", "--token", "u", "--asyncio", "--gateway", "dedicated", "--max-body", "0"]
+    flags += ["--keepalive", "7", "--strict-auth", "--fault", "html", "--upstream", "mine=127.0.0.1:9"]
     assert CliRunner().invoke(cli, ["serve", *flags]).exit_code == 0
     assert CliRunner().invoke(cli, ["serve"]).exit_code == 0
-    assert calls == [
-        (("0.0.0.0", 8000, "t"), {"public": True, "use_asyncio": True}),
-        (("127.0.0.1", 50080, "demo-token"), {"public": False, "use_asyncio": False}),
-    ]
+    (told, told_tokens, told_options), (plain, plain_tokens, plain_options) = runs
+    assert told.options == replace(
+        GatewayOptions.dedicated(), max_body_bytes=None, keepalive=7.0, strict_auth=True
+    )
+    assert (told_tokens, told_options["use_asyncio"], told_options["faults"]) == (("t", "u"), True, ("html",))
+    assert plain.options == GatewayOptions()
+    assert (plain_tokens, plain_options["use_asyncio"], plain_options["faults"]) == (
+        ("demo-token",),
+        False,
+        (),
+    )
 
 
 def test_serve_and_the_commands_that_dial_agree_on_the_defaults():

@@ -278,7 +278,8 @@ def test_it(pytestconfig):
 
 
 def test_the_door_offers_the_types_and_nothing_else():
-    assert dir(testing) == testing.__all__ == ["Serve", "Served"]
+    assert dir(testing) == testing.__all__ == ["LocalGateway", "MakeGateway", "Serve", "Served"]
+    assert testing.LocalGateway.__module__ == "eas_grpc.testing._gateway"
     assert testing.Served.__module__ == "eas_grpc.testing._served"
     with pytest.raises(AttributeError, match="has no attribute 'Serving'"):
         testing.Serving

@@ -1,0 +1,1 @@
+"""A service of a team's own, and the code that calls it."""
