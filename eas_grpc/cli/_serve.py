@@ -41,7 +41,8 @@ _LIMITS = ("max_body_bytes", "keepalive", "rate_limit", "idle_timeout", "backend
     metavar="NAME=HOST:PORT",
     multiple=True,
     help="Put a server of yours behind the gateway, gRPC and HTTP; repeatable. Settings may follow:"
-    " ,token=T ,keepalive=S ,rate_limit=N ,worker_threads=N ,max_queue_size=N ,decompressor=NAME.",
+    " ,token=T ,keepalive=S ,rate_limit=N ,worker_threads=N ,max_queue_size=N ,decompressor=NAME, and ,grpc= or ,http="
+    " with HOST:PORT or none. gRPC calls that name no service go to the first one that speaks it.",
 )
 @click.option("--tls-selfsigned", is_flag=True, help="TLS, with a certificate made for this run.")
 @click.option("--tls-cert", metavar="FILE", help="TLS, with this certificate chain (PEM).")

@@ -62,7 +62,8 @@ def _on_asyncio(
         finally:
             asyncio.run_coroutine_threadsafe(server.stop(0), loop).result()
     finally:
+        # There, not here: whoever leaves the block may be inside an event loop of its own.
+        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

@@ -53,11 +53,18 @@ class AsyncInterceptor(grpc.aio.ServerInterceptor):
 def check_coroutine(method: str, handler: Any) -> None:
     """Raises ConfigError for a method that is a plain function: it would run apart from the event loop."""
     behavior = behavior_of(handler)
+    if _is_left_out(behavior):
+        return
     if not inspect.iscoroutinefunction(behavior) and not inspect.isasyncgenfunction(behavior):
         raise ConfigError(
             f"AsyncServer cannot serve {method}: it is a plain function; write it with `async def`"
             " (blocking work goes through asyncio.to_thread), or use Server"
         )
+
+
+def _is_left_out(behavior: Any) -> bool:
+    """Whether a method is still the generated servicer's own, a plain function that says UNIMPLEMENTED."""
+    return str(getattr(behavior, "__module__", "")).endswith("_pb2_grpc")
 
 
 def _refusing(method: str, code: grpc.StatusCode, text: str) -> Any:
@@ -72,6 +79,8 @@ def _refusing(method: str, code: grpc.StatusCode, text: str) -> Any:
 def _watched(method: str, handler: Any) -> Any:
     check_coroutine(method, handler)
     behavior = behavior_of(handler)
+    if _is_left_out(behavior):
+        return _refusing(method, grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
 
     @functools.wraps(behavior)
     async def awaited(request: Any, context: Any) -> Any:

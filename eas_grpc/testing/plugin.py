@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eas_grpc.errors import ConfigError
+
 if TYPE_CHECKING:
     import grpc
 
@@ -57,21 +59,21 @@ def eas_make_gateway() -> Iterator[MakeGateway]:
 
 
 @pytest.fixture
-def eas_register() -> Callable[[Any], object] | None:
+def eas_register() -> Callable[[Any], object]:
     """What `eas_gateway` has behind it. Define a fixture of this name that returns your `register(server)`."""
-    return None
+    return _the_demo
 
 
 @pytest.fixture
-def eas_gateway(eas_make_gateway: MakeGateway, eas_register: Callable[[Any], object] | None) -> LocalGateway:
+def eas_gateway(eas_make_gateway: MakeGateway, eas_register: Callable[[Any], object]) -> LocalGateway:
     """A gateway like EAS's on this machine, with your servicer behind it, or else with the demo's services.
 
     Your servicer is what the fixture `eas_register` returns; `eas_gateway.put(register, name="another")` adds more.
     Gives a `LocalGateway`: `eas_gateway.faults.latency(0.2, calls=3)`, `eas_gateway.calls()`, `eas_gateway.url("echo")`.
     """
     gateway = eas_make_gateway()
-    if eas_register is not None:
-        gateway.put(eas_register)
+    if eas_register is not _the_demo:
+        gateway.put(_returned(eas_register))
     else:
         from server_demo.gateway.demo import add_demo
 
@@ -89,3 +91,14 @@ def eas_channel(eas_gateway: LocalGateway) -> grpc.Channel:
 def eas_aio_channel(eas_gateway: LocalGateway) -> grpc.aio.Channel:
     """The channel of `eas_grpc.aio.connect` to what is behind `eas_gateway`, with the right token."""
     return eas_gateway.connect_aio()
+
+
+def _the_demo(server: Any) -> None:
+    """Stands for the demo's services where nobody has defined `eas_register`."""
+    raise NotImplementedError
+
+
+def _returned(register: Callable[[Any], object] | None) -> Callable[[Any], object]:
+    if register is None:
+        raise ConfigError("the fixture eas_register returned None: return your register(server)")
+    return register

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from server_demo.gateway._discovery import Instance
 from server_demo.gateway._faults import ActiveFault, TraceEntry
-from server_demo.gateway._http_service import Request, Response
+from server_demo.gateway._http_service import Handler, Request, Response
 from server_demo.gateway._records import Record
 from server_demo.gateway._tls import Certificate
 from server_demo.gateway.faults import Faults, Switch
@@ -24,6 +24,7 @@ __all__ = [
     "Faults",
     "Gateway",
     "GatewayOptions",
+    "Handler",
     "Instance",
     "Record",
     "Request",

@@ -80,7 +80,7 @@ def _find(found: Admission, core: Core, head: Head, *, grpc: bool, instance_of: 
         name, found.target, found.for_instances = way.service, way.rest, way.kind == "discovery"
     behind = None if name is None else core.services.get(name)
     if behind is None:
-        return answers.no_service()
+        return answers.no_service(core.services, grpc=grpc)
     found.behind = behind
     if not found.for_instances and (behind.grpc if grpc else behind.http) is None:
         return answers.not_spoken(behind.service.name, "gRPC" if grpc else "HTTP")

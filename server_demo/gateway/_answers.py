@@ -7,6 +7,7 @@ DEADLINE_EXCEEDED for a request that takes too long.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -46,10 +47,17 @@ class Answer:
     text: str
 
 
-def no_service() -> Answer:
-    """Nothing of that name is behind the gateway."""
-    text = "no such service here: call /api/predict/<service>[/path], or the service's own host"
-    return Answer(404, "UNIMPLEMENTED", text)
+def no_service(names: Iterable[str], *, grpc: bool) -> Answer:
+    """Nothing of that name is behind the gateway, where there are these."""
+    there = ", ".join(names) or "none"
+    how = (
+        "the host names the service"
+        if grpc
+        else "call /api/predict/<service>[/path], or the service's own host"
+    )
+    return Answer(
+        404, "UNIMPLEMENTED", f"no such service behind this gateway, where there are: {there} ({how})"
+    )
 
 
 def wrong_method(right: str) -> Answer:

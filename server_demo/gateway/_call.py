@@ -360,10 +360,10 @@ class Call:
         record.status, record.ok, record.seconds = status, ok, core.now() - self._began
         core.log.touch(record)
         if _ACCESS.isEnabledFor(logging.INFO):
-            text = (
-                f"{status} {printable(record.method)} from {self.caller.link.peer} in {record.seconds:.4f} s"
+            what = f"{status} {record.service or '-'} {printable(record.method)}"
+            _ACCESS.info(
+                f"{what} from {self.caller.link.peer} in {record.seconds:.4f} s", extra=record.to_json()
             )
-            _ACCESS.info(text, extra=record.to_json())
         if self.behind is not None:
             self.behind.calls += 1
             self.behind.errors += not ok

@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from eas_grpc.errors import ConfigError
 from server_demo.gateway._call import Call
+from server_demo.gateway._decompress import check_available
 from server_demo.gateway._discovery import Instance, answer
 from server_demo.gateway._exchange import Caller, Exchange, Head
 from server_demo.gateway._faults import Chosen, Fault, FaultBook
@@ -100,9 +102,20 @@ class Core:
 
     def put(self, service: Service) -> None:
         """Adds a service, or gives one new settings; calls under way end under the old ones."""
+        if service.decompressor is not None:
+            check_available(service.decompressor)
         before = self.services.get(service.name)
         self.services[service.name] = Behind(service, self.options, self.outbox, before)
         self._authorities.clear()
+
+    def known(self, name: str) -> Behind:
+        """A service by its name; ConfigError if it is not there."""
+        if name not in self.services:
+            raise ConfigError(f"no service {name!r} is behind this gateway: {self._names()}")
+        return self.services[name]
+
+    def _names(self) -> str:
+        return f"there are {', '.join(self.services)}" if self.services else "there is none yet"
 
     def remove(self, name: str) -> None:
         """Forgets a service; calls under way fail."""
@@ -179,6 +192,8 @@ class Core:
 
     def begin_fault(self, fault: Fault) -> int:
         """Puts a fault on, for connections that are there as well."""
+        if fault.service is not None and fault.service not in self.services:
+            raise ConfigError(f"no service {fault.service!r} is behind this gateway: {self._names()}")
         number = self.faults.add(fault)
         if fault.standing:
             self.faults.note(None, "", number, fault.kind, f"put {fault.text()} on every connection")

@@ -68,12 +68,12 @@ class Http1Pool:
         try:
             connection = await asyncio.wait_for(self._connected(), _CONNECT_SECONDS)
         except (asyncio.TimeoutError, TimeoutError):
-            call.failed(f"no connection within {_CONNECT_SECONDS:g} s", connected=False)
+            call.failed("connection timeout", connected=False)
         except asyncio.CancelledError:
             call.failed("the gateway closes", connected=False)
             raise
-        except (OSError, UnicodeError) as error:
-            call.failed(f"no connection: {error}", connected=False)
+        except (OSError, UnicodeError):
+            call.failed("connection failure", connected=False)
         else:
             if call.over:
                 self.release(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from server_demo.gateway._exchange import Caller, Exchange, Head, Headers, Sent
 from server_demo.gateway._http1_caller import Http1Side
 from server_demo.gateway._link import Link, Outbox
 
-__all__ = ["Handler", "HttpServer", "LocalExchange", "Request", "Response", "serve_handler"]
+__all__ = ["Handler", "HttpServer", "LocalExchange", "Request", "Response", "in_threads", "serve_handler"]
 
 _LOG = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 128 * 1024 * 1024
@@ -42,6 +43,11 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     content_type: str = "text/plain; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses text, whose encoding nobody knows."""
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"the body of a Response is {type(self.body).__name__}: give bytes, b'...'")
 
 
 Handler = Callable[[Request], "Response | Awaitable[Response]"]
@@ -82,6 +88,8 @@ class LocalExchange:
         self._body.clear()
         try:
             answer = self._handler(request)
+            if not isinstance(answer, Awaitable):
+                answer = _checked(answer)
         except Exception:
             self._failed()
             return
@@ -99,7 +107,7 @@ class LocalExchange:
 
     async def _await(self, answer: Awaitable[Response]) -> None:
         try:
-            response = await answer
+            response = _checked(await answer)
         except Exception:
             self._failed()
         else:
@@ -142,6 +150,22 @@ class LocalExchange:
 
     def answer_failed(self, reason: str, *, connected: bool) -> None:
         """Does not come."""
+
+
+def in_threads(handler: Handler) -> Handler:
+    """The same handler, a plain function in a thread of its own: it may block, and holds nobody else up."""
+
+    async def call(request: Request) -> Response:
+        answer = await asyncio.get_running_loop().run_in_executor(None, handler, request)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    return handler if inspect.iscoroutinefunction(handler) else call
+
+
+def _checked(answer: object) -> Response:
+    if not isinstance(answer, Response):
+        raise TypeError(f"the handler returned {type(answer).__name__}: return Response(200, b'...')")
+    return answer
 
 
 def _request(head: Head, body: bytes) -> Request:

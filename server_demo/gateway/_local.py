@@ -46,8 +46,8 @@ class _Refused(Exception):
 class Admin:
     """Answers JSON with JSON. Never tells a token.
 
-    What changes something has to come as application/json, which no foreign page in a browser can send
-    unasked, and to a loopback host, which a foreign name that was pointed here is not.
+    What comes with a body has to come as application/json, which no foreign page in a browser can send unasked (nor
+    can it DELETE), and everything to a loopback host, which a foreign name that was pointed here is not.
     """
 
     def __init__(self, core: Core, endpoint: str, *, tls: bool) -> None:
@@ -84,26 +84,28 @@ class Admin:
             case "POST", ["faults"]:
                 return 201, {"id": core.begin_fault(_fault(_json(request)))}
             case "DELETE", ["faults"]:
-                _check_json(request)
                 core.end_faults()
                 return 204, None
             case "DELETE", ["faults", number]:
-                _check_json(request)
                 if not (number.isdecimal() and core.end_fault(int(number))):
                     raise _Refused(404, f"there is no fault {number}")
                 return 204, None
             case "PUT", ["services", name, "tokens"]:
-                tokens = _field(_json(request), "tokens", list)
+                tokens = _only(_json(request), "tokens").get("tokens")
                 behind = self._behind(name)
-                if not tokens:
-                    raise _Refused(400, "tokens is empty, which would let everybody in: give at least one")
+                if not isinstance(tokens, list) or not tokens:
+                    raise _Refused(
+                        400, 'send {"tokens": ["...", "..."]} with at least one: none would let everybody in'
+                    )
                 core.put(replace(behind.service, tokens=checked_tokens(tokens)))
                 return 204, None
             case "PUT", ["services", name, "instances"]:
-                self._behind(name).instances = instances_from(_json(request))
+                given = _json(request)
+                given = _only(given, "instances").get("instances") if isinstance(given, Mapping) else given
+                self._behind(name).instances = instances_from(given)
                 return 204, None
             case "POST", ["restart"]:
-                down = check_down(_json(request).get("down", 0.5))
+                down = check_down(_only(_json(request), "down").get("down", 0.5))
                 core.loop.call_later(_BEFORE_RESTART, core.restart, down)
                 return 202, None
             case _:
@@ -210,7 +212,7 @@ def _hash(text: str, element: str) -> str:
 def _fault(value: Any) -> Any:
     """From the short text under `fault`, or from `kind` and the values beside it."""
     if isinstance(value, Mapping) and isinstance(value.get("fault"), str):
-        return parse(value["fault"])
+        return parse(_only(value, "fault")["fault"])
     if isinstance(value, Mapping) and isinstance(value.get("kind"), str):
         return make(value["kind"], **{name: each for name, each in value.items() if name != "kind"})
     raise _Refused(400, 'send {"fault": "latency:seconds=0.2,calls=3"}')
@@ -229,10 +231,11 @@ def _json(request: Request) -> Any:
         raise _Refused(400, "the body is not JSON") from None
 
 
-def _field(value: Any, name: str, kind: type) -> Any:
-    if not isinstance(value, Mapping) or not isinstance(value.get(name), kind):
-        raise _Refused(400, f'send {{"{name}": ...}}')
-    return value[name]
+def _only(value: Any, name: str) -> Mapping[str, Any]:
+    """An object that holds this and nothing else, so that nothing misspelt is passed over."""
+    if not isinstance(value, Mapping) or set(value) - {name}:
+        raise _Refused(400, f'send an object with nothing in it but "{name}"')
+    return value
 
 
 def _is_here(authority: str) -> bool:

@@ -33,7 +33,10 @@ class Certificate:
             raise ConfigError(
                 f"the certificate file {error.filename} cannot be read: {error.strerror}"
             ) from None
-        found.context()
+        try:
+            found.context()
+        except ConfigError as error:
+            raise ConfigError(f"{chain} with {key}: {error}") from None
         return found
 
     @classmethod

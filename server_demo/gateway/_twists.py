@@ -227,8 +227,12 @@ class _GiantMessage(Twist):
     def instead(self) -> bool:
         size = self.values["size"]
         self.did(f"answered with a message of {size} bytes")
-        self.call.send_head(200, [(b"content-type", b"application/grpc")])
-        self.call.send_data(b"\0" + size.to_bytes(4, "big"))
+        if self.call.grpc:
+            self.call.send_head(200, [(b"content-type", b"application/grpc")])
+            self.call.send_data(b"\0" + size.to_bytes(4, "big"))
+        else:
+            length = (b"content-length", b"%d" % size)
+            self.call.send_head(200, [(b"content-type", b"application/octet-stream"), length])
         self._more()
         return True
 
@@ -243,7 +247,7 @@ class _GiantMessage(Twist):
             again = self.call.core.loop.call_soon
             self.call.send_data(_ZEROS[:size], lambda: again(self._more))
         else:
-            self.call.answer_end([(b"grpc-status", b"0")])
+            self.call.answer_end([(b"grpc-status", b"0")] if self.call.grpc else None)
 
 
 class _NoHealthyUpstream(Twist):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from eas_grpc.errors import ConfigError
 from eas_grpc.serving._run import stop_signals
@@ -32,13 +33,15 @@ def add_demo(gateway: Gateway, tokens: Iterable[str], *, use_asyncio: bool = Fal
 def upstream(text: str, tokens: tuple[str, ...]) -> Service:
     """The service that `NAME=HOST:PORT` means, over both protocols, with settings behind it: `,keepalive=60,token=T`.
 
+    `,grpc=` and `,http=` say where else one of the protocols is, or `none`.
+
     Raises ConfigError for text that means none.
     """
     name, equals, rest = text.partition("=")
     place, *pairs = rest.split(",")
     if not equals or not name or not place:
         raise ConfigError(f"--upstream {name}: write NAME=HOST:PORT, for example mine=127.0.0.1:9000")
-    settings: dict[str, object] = {}
+    settings: dict[str, Any] = {"grpc": place, "http": place}
     own: list[str] = []
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -50,10 +53,19 @@ def upstream(text: str, tokens: tuple[str, ...]) -> Service:
             raise ConfigError(
                 f"--upstream {name} has no setting {key!r}: there are token, {', '.join(_SETTINGS)}"
             )
-    return Service(name=name, grpc=place, http=place, tokens=tuple(own) or tokens, **settings)  # type: ignore[arg-type]
+    try:
+        return Service(name=name, tokens=tuple(own) or tokens, **settings)
+    except ConfigError as error:
+        raise ConfigError(f"--upstream {name}: {error}") from None
+
+
+def _place(value: str) -> str | None:
+    return None if value == "none" else value
 
 
 _SETTINGS: dict[str, Callable[[str], object]] = {
+    "grpc": _place,
+    "http": _place,
     "keepalive": float,
     "rate_limit": int,
     "worker_threads": int,
@@ -66,7 +78,7 @@ def _read(key: str, value: str) -> object:
     try:
         return _SETTINGS[key](value)
     except ValueError:
-        raise ConfigError(f"{key}={value!r} must be a number") from None
+        raise ConfigError(f"--upstream: {key}={value!r} must be a number") from None
 
 
 def serve(

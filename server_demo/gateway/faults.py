@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from server_demo.gateway._faults import ActiveFault, Fault, TraceEntry, make, parse
 
 if TYPE_CHECKING:
+    import grpc
+
     from server_demo.gateway.gateway import Gateway
 
 __all__ = ["Faults", "Switch"]
@@ -71,7 +73,7 @@ class Faults:
 
     def status(
         self,
-        code: str | int = "UNAVAILABLE",
+        code: str | int | grpc.StatusCode = "UNAVAILABLE",
         details: str = "",
         *,
         after_messages: int | None = None,
@@ -83,6 +85,8 @@ class Faults:
         service's answer. The number of an HTTP status happens to all calls: a gRPC client then sees a
         gateway that does not speak gRPC. `details` is the message, or the body.
         """
+        # Of gRPC's own type it is the name that counts.
+        code = getattr(code, "name", code)
         return self._begin("status", which, code=code, details=details, after_messages=after_messages)
 
     def reset(
@@ -111,7 +115,9 @@ class Faults:
         """Sends `size` bytes every `interval` seconds."""
         return self._begin("drip", which, size=size, interval=interval)
 
-    def bandwidth(self, bytes_per_second: int, *, direction: Direction = "to_client", **which: Any) -> Switch:
+    def bandwidth(
+        self, bytes_per_second: int = 10_000, *, direction: Direction = "to_client", **which: Any
+    ) -> Switch:
         """Lets no more bytes through in a second."""
         return self._begin("bandwidth", which, bytes_per_second=bytes_per_second, direction=direction)
 

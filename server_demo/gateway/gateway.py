@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,20 +17,21 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from eas_grpc.errors import ConfigError
 from eas_grpc.serving import ServerOptions
 from eas_grpc.serving._address import address, is_loopback, refusal, why_not_bound
-from server_demo.gateway._core import Behind, Core
+from server_demo.gateway._core import Core
 from server_demo.gateway._discovery import Instance
 from server_demo.gateway._hosting import Hosting
-from server_demo.gateway._http_service import Handler, HttpServer, serve_handler
+from server_demo.gateway._http_service import Handler, HttpServer, in_threads, serve_handler
 from server_demo.gateway._listeners import Listeners
 from server_demo.gateway._local import Admin, asks_for_page, local_pages
 from server_demo.gateway._records import Record
 from server_demo.gateway._tls import Certificate
 from server_demo.gateway.faults import Faults
-from server_demo.gateway.options import GatewayOptions, Service
+from server_demo.gateway.options import GatewayOptions, Service, checked_settings
 
 __all__ = ["Gateway"]
 
 _T = TypeVar("_T")
+_HANDLER_THREADS = 32
 
 
 class Gateway:
@@ -55,11 +57,12 @@ class Gateway:
         address(host, port)
         if ui and not is_loopback(host):
             raise ConfigError(
-                f"the live page is for this machine alone, and {host!r} is not: leave ui out, or listen on 127.0.0.1"
+                f"the live page (ui) is for this machine alone, and {host!r} is not: do without it, or listen on 127.0.0.1"
             )
         names = [service.name for service in services]
         if len(set(names)) < len(names):
-            raise ConfigError("two services have the same name: give each its own")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"two services have the name {twice!r}: give each its own")
         self.faults = Faults(self)
         self._services = services
         self._host, self._wanted_port = host, port
@@ -129,7 +132,8 @@ class Gateway:
     def url(self, service: str, path: str = "") -> str:
         """Where a service is over HTTP, as the console shows it."""
         scheme = "http" if self._certificate is None else "https"
-        return f"{scheme}://{self.address}/api/predict/{service}{path}"
+        slash = "/" if path and not path.startswith("/") else ""
+        return f"{scheme}://{self.address}/api/predict/{service}{slash}{path}"
 
     # Starting and stopping.
 
@@ -186,7 +190,8 @@ class Gateway:
 
         Raises ConfigError for a service that is not there, and for what `Service` refuses.
         """
-        self.add(_changed(self.service(name), changes))
+        known = self.service(name)
+        self.add(replace(known, **checked_settings(changes)))
 
     def has(self, name: str) -> bool:
         """Whether a service of that name is behind it."""
@@ -194,7 +199,7 @@ class Gateway:
 
     def service(self, name: str) -> Service:
         """The present settings of a service; ConfigError if it is not there."""
-        return self.run(lambda core: _known(core, name).service)
+        return self.run(lambda core: core.known(name).service)
 
     def serve_grpc(
         self,
@@ -209,22 +214,25 @@ class Gateway:
         For `Service(grpc=...)`. The arguments are those of `eas_grpc.serving.Server`, or of AsyncServer with
         `use_asyncio`. Raises ConfigError as they do.
         """
+        self._started()
         return self._hosting.grpc(register, options=options, pool=pool, use_asyncio=use_asyncio)
 
     def serve_http(self, handler: Handler) -> str:
         """Serves a function over HTTP where only the gateway reaches it, until it stops; the address.
 
-        For `Service(http=...)`. The handler is given a `Request` and returns a `Response`, or awaits one; it runs on the
-        gateway's event loop and must not block.
+        For `Service(http=...)`. The handler is given a `Request` and returns a `Response`. A plain function runs in a thread
+        and may block; a coroutine function runs on the gateway's event loop.
         """
         self._started()
-        server = self._wait(serve_handler(handler, unix_path=self._hosting.new_socket()))
+        if not callable(handler):
+            raise ConfigError(f"http must be a function that takes a Request, not {type(handler).__name__}")
+        server = self._wait(serve_handler(in_threads(handler), unix_path=self._hosting.new_socket()))
         self._hosted.append(server)
         return server.address
 
     def add_instance(self, name: str, *, weight: int = 100) -> Instance:
         """Opens a port of its own for the service, for clients that connect directly, and has discovery tell of it."""
-        _known(self._started(), name)
+        self._started().known(name)
         assert self._listeners is not None
         return self._wait(self._listeners.add_instance(name, weight))
 
@@ -237,17 +245,17 @@ class Gateway:
     def set_instances(self, name: str, instances: Iterable[Instance]) -> None:
         """What discovery tells of a service from now on."""
         found = tuple(instances)
-        self.run(lambda core: setattr(_known(core, name), "instances", found))
+        self.run(lambda core: setattr(core.known(name), "instances", found))
 
     def instances(self, name: str) -> tuple[Instance, ...]:
         """What discovery tells of a service."""
-        return self.run(lambda core: _known(core, name).instances)
+        return self.run(lambda core: core.known(name).instances)
 
     # Calls.
 
-    def calls(self) -> list[Record]:
-        """The last thousand calls, oldest first, as they are now."""
-        return self.run(lambda core: [replace(record) for record in core.log.all()])
+    def calls(self, *, after: int = 0) -> list[Record]:
+        """The last thousand calls, oldest first, as they are now; those with a `number` above `after`."""
+        return self.run(lambda core: [replace(each) for each in core.log.all() if each.number > after])
 
     def connections(self) -> int:
         """How many clients' connections are open."""
@@ -277,6 +285,8 @@ class Gateway:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        # Handlers that are plain functions run there.
+        loop.set_default_executor(ThreadPoolExecutor(_HANDLER_THREADS, "eas-gateway-http"))
         core = self._core = Core(loop, self._options)
         listeners = self._listeners = Listeners(core, self._context)
         core.restart = listeners.restart
@@ -309,19 +319,3 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)
-
-
-def _known(core: Core, name: str) -> Behind:
-    if name not in core.services:
-        raise ConfigError(
-            f"no service {name!r} is behind this gateway: there are {', '.join(core.services) or 'none'}"
-        )
-    return core.services[name]
-
-
-def _changed(service: Service, changes: dict[str, Any]) -> Service:
-    try:
-        return replace(service, **changes)
-    except TypeError:
-        unknown = [name for name in changes if not hasattr(service, name)]
-        raise ConfigError(f"a service has no setting {', '.join(map(repr, unknown))}") from None

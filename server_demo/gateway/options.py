@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from eas_grpc.auth import check_token
 from eas_grpc.errors import ConfigError
@@ -106,6 +107,17 @@ class GatewayOptions:
     def of_kind(cls, kind: Literal["shared", "dedicated"]) -> GatewayOptions:
         """The options of a kind of gateway by its name."""
         return cls.dedicated() if kind == "dedicated" else cls()
+
+
+def checked_settings(settings: Mapping[str, object]) -> dict[str, Any]:
+    """The settings of a Service by name; a ConfigError, with the one that was probably meant, for one that it has not."""
+    known = [each.name for each in fields(Service)]
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"write {close[0]!r}" if close else f"there are {', '.join(known)}"
+            raise ConfigError(f"a service has no setting {name!r}: {meant}")
+    return dict(settings)
 
 
 def checked_tokens(tokens: Iterable[str]) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def test_verbose_prints_a_line_for_each_call_and_no_token():
         process.terminate()
         errors = process.communicate(timeout=20)[1]
     assert errors.count("\n") == 1
-    assert " OK /eas_grpc_pb.greeter.v1.GreeterService/SayHello from 127.0.0.1:" in errors
+    assert " OK greeter /eas_grpc_pb.greeter.v1.GreeterService/SayHello from 127.0.0.1:" in errors
     assert "demo-token" not in errors
 
 

@@ -142,7 +142,7 @@ def test_a_service_that_is_not_there_is_404_with_or_without_a_token(gateway, ups
     for headers in ([], [("Authorization", TOKEN)]):
         answer = ask(gateway.address, "POST", target, headers, b"x", host=host)
         assert answer.status == 404
-        assert answer.body.startswith(b"no such service here: call /api/predict/<service>")
+        assert answer.body.startswith(b"no such service behind this gateway, where there are: svc, ")
     assert seen(upstreams) == {}
 
 
