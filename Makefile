@@ -110,9 +110,9 @@ interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in othe
 browser: setup  ## the gateway's live page in headless Chromium (Debian's)
 	@$(BIN)/python -m pytest -q tests/browser
 
-fuzz: $(FUZZ)/ready  ## readers of tensors and of HTTP/2 against what coverage suggests (FUZZ_SECONDS=60 each)
+fuzz: $(FUZZ)/ready  ## readers of tensors and of HTTP/2 against what coverage suggests (FUZZ_SECONDS=60)
 	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
-	@$(FUZZ)/bin/python fuzz/fuzz_gateway.py $(FUZZ_SECONDS)
+	@$(FUZZ)/bin/python fuzz/fuzz_gateway.py $$(($(FUZZ_SECONDS) / 2))
 
 bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios
 	@$(BIN)/python -m benchmarks --chart benchmarks/tensors.png

@@ -91,10 +91,10 @@ def serve(
     faults: tuple[str, ...],
     **others: Any,
 ) -> None:
-    """Serve a greeter and two demo models behind a gateway like EAS's until interrupted.
+    """Serve the demo, or servers of yours, behind a gateway.
 
-    The services are `greeter`, `echo` and `digits`; gRPC and HTTP share the port. Prints `ready on HOST:PORT`
-    as soon as calls are answered.
+    The gateway behaves as EAS's does; `greeter`, `echo` and `digits` are behind it, and gRPC and HTTP share the port.
+    Prints `ready on HOST:PORT` as soon as calls are answered, and serves until interrupted.
     """
     from server_demo import app
     from server_demo.gateway import Gateway, demo

@@ -41,8 +41,8 @@ class CallRecord:
 
 def printable(method: str) -> str:
     """A path that is safe in a log: the caller chose it and may have put a line break in."""
-    clean = "".join(c if c.isprintable() else "?" for c in method)
-    return clean if len(clean) <= _LONGEST_METHOD else clean[:_LONGEST_METHOD] + "..."
+    clean = "".join(c if c.isprintable() else "?" for c in method[:_LONGEST_METHOD])
+    return clean if len(method) <= _LONGEST_METHOD else f"{clean}..."
 
 
 def failure_text(error_id: str) -> str:

@@ -45,7 +45,10 @@ def admit(core: Core, head: Head, *, grpc: bool, instance_of: str | None) -> Adm
     if found.refusal is not None or found.behind is None:
         return found
     service = found.behind.service
-    if sum(len(name) + len(value) for name, value in head.headers) > options.max_header_bytes:
+    size = (
+        len(head.target) + len(head.authority) + sum(len(name) + len(value) for name, value in head.headers)
+    )
+    if size > options.max_header_bytes:
         found.refusal = answers.headers_too_large(options.max_header_bytes)
         return found
     if found.for_instances:

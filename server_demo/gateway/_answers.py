@@ -142,3 +142,13 @@ def http_headers(body: bytes, content_type: str = "text/plain; charset=utf-8") -
 
 
 _PRINTABLE: Final = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%")
+
+
+def outcome(trailers: Headers, status: int = 200) -> tuple[str, bool]:
+    """The status by its name and whether it is a good one, from trailers of gRPC."""
+    for name, value in trailers:
+        if name == b"grpc-status":
+            # As long as a status may be: int() of a service's endless number would raise.
+            code = int(value) if value.isdigit() and len(value) <= 4 else CODES["UNKNOWN"]
+            return (NAMES[code] if code < len(NAMES) else f"CODE {code}"), code == 0
+    return f"HTTP {status}", False

@@ -31,6 +31,8 @@ _TOO_SLOW = 408
 
 # Of a body that has to be there as a whole, if the gateway itself has no limit.
 _MOST_COLLECTED = 64 * 1024 * 1024
+_MOST_DECOMPRESSED = 32 * 1024 * 1024
+_LONGEST_METHOD = 1000
 
 
 class Call:
@@ -46,7 +48,7 @@ class Call:
             now=core.wall(),
             protocol="grpc" if grpc else "http",
             # Without a query, where people put tokens.
-            method=path if grpc else f"{head.method} {path}",
+            method=(path if grpc else f"{head.method} {path}")[:_LONGEST_METHOD],
         )
         self.behind: Behind | None = None
         self.over = False
@@ -158,13 +160,10 @@ class Call:
 
     def data(self, data: bytes, sent: Sent | None) -> None:
         """A piece of the request's body."""
-        size = len(data)
-        self.record.request_bytes += size
+        self.record.request_bytes += len(data)
         if self.over:
             _confirm(sent)
-        elif (self._sizes is not None and self._sizes.feed(data) is not None) or (
-            not self.grpc and self._is_above_limit()
-        ):
+        elif self._is_above_limit(data):
             _confirm(sent)
             self.answer(answers.too_large(self._limit))
         elif self._body is not None:
@@ -179,7 +178,9 @@ class Call:
         else:
             self._backend.send_data(data, sent)
 
-    def _is_above_limit(self) -> bool:
+    def _is_above_limit(self, data: bytes) -> bool:
+        if self._sizes is not None:
+            return self._sizes.feed(data) is not None
         limit = None if self._pipe else self._limit
         return limit is not None and self.record.request_bytes > limit
 
@@ -220,12 +221,25 @@ class Call:
         if verdict.refusal is not None:
             self.answer(answers.unauthorized(verdict.refusal))
             return
-        if service.decompressor is not None:
-            try:
-                body = decompress(body, service.decompressor, limit=_MOST_COLLECTED)
-            except BadBody as error:
-                self.answer(answers.bad_request(str(error)))
-                return
+        if service.decompressor is None:
+            self._prepared(body)
+            return
+        # In a thread, since a body may take long that is small: nobody else waits for it.
+        work = partial(decompress, body, service.decompressor, limit=_MOST_DECOMPRESSED)
+        self.core.loop.run_in_executor(None, work).add_done_callback(self._decompressed)
+
+    def _decompressed(self, done: asyncio.Future[bytes]) -> None:
+        if done.cancelled() or self.over:
+            return
+        error = done.exception()
+        if error is None:
+            self._prepared(done.result())
+        elif isinstance(error, BadBody):
+            self.answer(answers.bad_request(str(error)))
+        else:
+            raise error
+
+    def _prepared(self, body: bytes) -> None:
         framing = (b"content-length", b"transfer-encoding")
         headers = [pair for pair in self.head.headers if pair[0] not in framing]
         self.head = Head(
@@ -263,7 +277,7 @@ class Call:
             headers = self._twisted(headers)
             if not any(twist.head(status, headers) for twist in self._twists):
                 self.caller.send_only([(b":status", b"%d" % status), *headers])
-                self._finish(*_outcome(headers, status))
+                self._finish(*answers.outcome(headers, status))
 
     def _twisted(self, headers: Headers) -> Headers:
         for twist in self._twists:
@@ -287,7 +301,7 @@ class Call:
         if not self.over:
             self.caller.send_end(trailers)
             outcome = (
-                _outcome(trailers or [])
+                answers.outcome(trailers or [])
                 if self.grpc
                 else (self.record.status, (self.record.status or "9") < "4")
             )
@@ -370,16 +384,6 @@ class Call:
         core.calls.discard(self)
         for action in self.at_end:
             action()
-
-
-def _outcome(trailers: Headers, status: int = 200) -> tuple[str, bool]:
-    """The status by its name and whether it is a good one, from trailers of gRPC."""
-    for name, value in trailers:
-        if name == b"grpc-status":
-            # As long as a status may be: int() of a service's endless number would raise.
-            code = int(value) if value.isdigit() and len(value) <= 4 else answers.CODES["UNKNOWN"]
-            return (answers.NAMES[code] if code < len(answers.NAMES) else f"CODE {code}"), code == 0
-    return f"HTTP {status}", False
 
 
 def _confirm(sent: Sent | None) -> None:

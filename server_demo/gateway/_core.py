@@ -26,6 +26,7 @@ from server_demo.gateway.options import GatewayOptions, Service
 __all__ = ["Behind", "Core"]
 
 _MOST_AUTHORITIES = 1000
+_LONGEST_REMEMBERED = 400
 
 
 class Behind:
@@ -90,6 +91,7 @@ class Core:
         self.local: Callable[[Head, Caller], Exchange | None] = lambda _head, _caller: None
         # Tells by a connection's first bytes whether faults pass it by.
         self.is_exempt: Callable[[bytes], bool] | None = None
+        self._replaced: list[Behind] = []
         self.shapes = _Shapes(self)
         self.restart: Callable[[float], object] = lambda _down: None
         self._authorities: dict[str, str | None] = {}
@@ -105,6 +107,8 @@ class Core:
         if service.decompressor is not None:
             check_available(service.decompressor)
         before = self.services.get(service.name)
+        if before is not None:
+            self._replaced.append(before)
         self.services[service.name] = Behind(service, self.options, self.outbox, before)
         self._authorities.clear()
 
@@ -122,14 +126,24 @@ class Core:
         self.services.pop(name).close()
         self._authorities.clear()
 
+    def close(self) -> None:
+        """Ends the connections to services, also to those that were replaced."""
+        for behind in (*self.services.values(), *self._replaced):
+            behind.close()
+
     def grpc_service(self, authority: str) -> str | None:
         """The service that a gRPC call to this authority is for: without a name in it, the first that speaks gRPC."""
+        if len(authority) > _LONGEST_REMEMBERED:
+            return self._grpc_service(authority)
         if authority not in self._authorities:
             if len(self._authorities) >= _MOST_AUTHORITIES:
                 self._authorities.clear()
-            speak = (name for name, behind in self.services.items() if behind.grpc is not None)
-            self._authorities[authority] = route_grpc(authority, self.services, next(speak, None))
+            self._authorities[authority] = self._grpc_service(authority)
         return self._authorities[authority]
+
+    def _grpc_service(self, authority: str) -> str | None:
+        speak = (name for name, behind in self.services.items() if behind.grpc is not None)
+        return route_grpc(authority, self.services, next(speak, None))
 
     # Connections and calls.
 

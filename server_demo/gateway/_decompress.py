@@ -7,12 +7,16 @@ import importlib
 import io
 import zlib
 from types import ModuleType
+from typing import Any
 
 from eas_grpc.errors import ConfigError
 
 __all__ = ["BadBody", "TooLarge", "check_available", "decompress"]
 
 _OF_PYTHON = ("zlib", "gzip")
+
+# How many times its size a body has, mostly at most.
+_USUAL_DENSITY = 16
 
 # The densest element of a snappy block: three bytes for 64.
 _SNAPPY_DENSEST = 64
@@ -48,14 +52,27 @@ def decompress(body: bytes, how: str, *, limit: int | None) -> bytes:
             return _unsnapped(library, body, limit)
         if limit is None:
             return bytes(getattr(library, how).decompress(body))
-        room = bytearray(limit)
-        written: int = getattr(library, how).decompress_into(body, room)
-        return bytes(memoryview(room)[:written])
-    except library.DecompressionError as error:
-        # What the library says when the room is not enough.
-        if "whole buffer" in str(error):
-            raise _too_large(limit) from None
+        return _into_room(getattr(library, how), library.DecompressionError, body, limit)
+    except library.DecompressionError:
         raise _malformed(how) from None
+
+
+def _into_room(codec: Any, failure: type[Exception], body: bytes, limit: int) -> bytes:
+    """Into as little room as the body needs, found by doubling."""
+    size = min(limit, _USUAL_DENSITY * len(body))
+    while True:
+        room = bytearray(size)
+        try:
+            written: int = codec.decompress_into(body, room)
+        except failure as error:
+            # What the library says when the room is not enough.
+            if "whole buffer" not in str(error):
+                raise
+            if size == limit:
+                raise _too_large(limit) from None
+            size = min(limit, 2 * size)
+        else:
+            return bytes(memoryview(room)[:written])
 
 
 def _inflated(body: bytes, how: str, limit: int | None) -> bytes:

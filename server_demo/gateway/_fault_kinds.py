@@ -49,7 +49,7 @@ class Value:
         try:
             if self.type == "float":
                 number = float(text)
-            elif self.type == "int" or (self.type == "status" and text.isdecimal()):
+            elif self.type == "int" or (self.type == "status" and _is_status_number(text)):
                 number = int(text)
         except ValueError:
             pass  # refused below, as the text that it is
@@ -89,8 +89,12 @@ def _line(_: Value, given: object) -> str | None:
     return given if isinstance(given, str) and re.fullmatch("[!-~]([ -~]*[!-~])?", given) else None
 
 
+def _is_status_number(text: str) -> bool:
+    return text.isdecimal() and len(text) == 3
+
+
 def _status(_: Value, given: object) -> str | int | None:
-    if isinstance(given, str) and given.isdecimal():
+    if isinstance(given, str) and _is_status_number(given):
         given = int(given)
     if isinstance(given, str):
         return given.upper() if given.upper() in STATUSES else None

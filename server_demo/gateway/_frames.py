@@ -179,11 +179,13 @@ class HeaderReader(Generic[_T]):
         except hpack.HPACKError:
             raise Http2Error(COMPRESSION_ERROR, "a header block that cannot be read") from None
         judged = self._judge(headers)
-        # An entry that came in is a new object, also where its text is the same.
-        if len(entries) != before[0] or (entries and entries[0] is not before[1]):
+        if block[:1] and block[0] & 0xE0 == 0x20:
+            # It changes the table's size (RFC 7541, 6.3): to be heard each time, and others may mean something else now.
             self._known.clear()
-        # One that starts by changing the table's size (RFC 7541, 6.3) has to be heard each time.
-        elif 0 < len(block) <= _LONGEST_REMEMBERED and block[0] & 0xE0 != 0x20:
+        # An entry that came in is a new object, also where its text is the same.
+        elif len(entries) != before[0] or (entries and entries[0] is not before[1]):
+            self._known.clear()
+        elif 0 < len(block) <= _LONGEST_REMEMBERED:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             self._known[block] = judged

@@ -15,6 +15,11 @@ _CONNECT_SECONDS = 5.0
 _MAX_KEPT_BYTES = 64 * 1024
 
 
+# A service that dies on one of the others may have done its work (RFC 9110, 9.2.2).
+_REPEATED = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE")
+_MOST_IDLE = 32
+
+
 class Http1Pool:
     """Connections to the service at `address`, `host:port` or `unix:/path`.
 
@@ -104,7 +109,9 @@ class Http1Pool:
 
     def release(self, connection: ServiceConnection) -> None:
         """Keeps a connection that is ready for another call."""
-        if not self._closed and not connection.closing:
+        if len(self._idle) >= _MOST_IDLE:
+            connection.abort()
+        elif not self._closed and not connection.closing:
             loop = asyncio.get_running_loop()
             self._idle[connection] = loop.call_later(self._idle_timeout, connection.abort)
 
@@ -209,7 +216,7 @@ class _Call:
         self._connection = None
         if self.over:
             return
-        if not self._reused or self._kept is None:
+        if not self._reused or self._kept is None or self._head.method not in _REPEATED:
             self.failed(reason, connected=True)
             return
         self._reused = False

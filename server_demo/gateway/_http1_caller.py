@@ -24,6 +24,8 @@ _MAX_PIPELINED_BYTES = 64 * 1024
 # a reset would take the answer with it. So much, and so long.
 _LINGER_BYTES = 64 * 1024 * 1024
 _LINGER_SECONDS = 5.0
+# Chunks of a body.
+_MOST_AT_ONCE = 1000
 
 
 class Http1Side:
@@ -53,6 +55,7 @@ class Http1Side:
         self._pipe_ended = self._pipe_end_passed = False
         self._pipelined_bytes = 0
         self._held_back = False
+        self._catching_up = False
         self._lingering_bytes: int | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
 
@@ -128,8 +131,14 @@ class Http1Side:
             self._unsent.append(sent)
 
     def _advance(self) -> None:
-        while not self._closed and self._lingering_bytes is None and self._step():
+        while not (self._closed or self._catching_up) and self._lingering_bytes is None and self._step():
             pass
+
+    def _catch_up(self) -> None:
+        self._catching_up = False
+        if not self._held_back and (self._caller is None or not self._caller.paused):
+            self.link.resume_reading()
+        self._advance()
 
     def _advance_soon(self) -> None:
         # Not at once: an exchange is in the midst of answering.
@@ -169,6 +178,12 @@ class Http1Side:
         pieces = []
         while isinstance(event := self._next_event(), h11.Data):
             pieces.append(event.data)
+            if len(pieces) == _MOST_AT_ONCE:
+                # Somebody else's turn; what has come by now is enough to go on with.
+                self._catching_up = True
+                self.link.pause_reading()
+                asyncio.get_running_loop().call_soon(self._catch_up)
+                return b"".join(pieces), False
         return None if event is None else (b"".join(pieces), isinstance(event, h11.EndOfMessage))
 
     def _begin(self, request: h11.Request) -> None:

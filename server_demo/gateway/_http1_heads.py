@@ -23,7 +23,7 @@ _HOP_BY_HOP = frozenset(
     (b"connection", b"http2-settings", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
 # A tunnel into another HTTP would carry requests that the gateway never sees: their tokens would not be checked.
-_NEVER_UPGRADED = re.compile(rb"(?i)(h2c?|http|tls)(/|\Z)")
+_NEVER_UPGRADED = re.compile(rb"(?i)\W*(h2c?|http|tls)\b")
 _AUTHORITY = re.compile(r"[A-Za-z0-9_.~%:\[\]-]*\Z")
 _ABSOLUTE = re.compile(r"(?i)https?://([^/?#]*)([^#]*)\Z")
 
@@ -39,14 +39,16 @@ class RefusedHead(Exception):
 def end_to_end(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
     """The headers that go on to the next hop; names are in lower case.
 
-    Drops those of the connection, those that `Connection` names, `Proxy-*`, and a `Content-Length` beside a
+    Blanks around a value go, which HTTP/2 carries. Drops those of the connection, those that `Connection` names, `Proxy-*`, and a `Content-Length` beside a
     `Transfer-Encoding`, which does not count (RFC 9112 section 6.3).
     """
     dropped = set(_listed(headers, b"connection")) - {b"content-length"} | _HOP_BY_HOP
     if any(name == b"transfer-encoding" for name, _ in headers):
         dropped.add(b"content-length")
     return [
-        (name, value) for name, value in headers if name not in dropped and not name.startswith(b"proxy-")
+        (name, value.strip(b" \t"))
+        for name, value in headers
+        if name not in dropped and not name.startswith(b"proxy-")
     ]
 
 

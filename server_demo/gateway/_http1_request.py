@@ -55,6 +55,11 @@ class Http1Caller:
         """Whether the whole request has been read."""
         return self._conn.their_state not in {h11.SEND_BODY, h11.ERROR}
 
+    @property
+    def paused(self) -> bool:
+        """Whether the client has to wait until pieces of its body have gone on."""
+        return self._paused
+
     # What the exchange does.
 
     def send_head(self, status: int, headers: Headers) -> None:

@@ -23,6 +23,8 @@ __all__ = ["Connection"]
 _PATIENCE_WITH_HEADERS = 4
 # Streams that are over: what their peer sent before it heard of a reset is no mistake of theirs.
 _ENDED_REMEMBERED = 256
+# In what comes at once.
+_MOST_SETTINGS = 100
 
 
 class Connection:
@@ -50,6 +52,7 @@ class Connection:
         self.sender = Sender(self._close_local)
         self.streams: dict[int, Stream] = {}
         self.failed: str | None = None
+        self._settings_heard = 0
         self.peer_max_streams = f.LARGEST_WINDOW
         # The last stream that the peer will answer; None as long as it has not said goodbye.
         self.peer_goaway: int | None = None
@@ -145,6 +148,7 @@ class Connection:
         """Takes bytes of the peer, in pieces of any size."""
         if self.failed is not None:
             return
+        self._settings_heard = 0
         try:
             self._frames.feed(data)
         except Http2Error as error:
@@ -266,6 +270,10 @@ class Connection:
             self._tell_reset(stream, f.word_at(payload))
 
     def _on_settings(self, flags: int, _number: int, payload: bytes) -> None:
+        # Each of them is work for every stream.
+        self._settings_heard += 1
+        if self._settings_heard > _MOST_SETTINGS:
+            raise Http2Error(f.ENHANCE_YOUR_CALM, "a flood of SETTINGS")
         if flags & f.ACK:
             if payload:
                 raise Http2Error(f.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with content")

@@ -64,6 +64,8 @@ def wrong_request(fields: Fields) -> str | None:
         return "a pseudo-header is missing"
     if not _METHOD.match(pseudo[b":method"]):
         return "a method that is no word"
+    if pseudo[b":method"] == b"CONNECT":
+        return "CONNECT, which leads nowhere here"
     path, authority = pseudo[b":path"], pseudo.get(b":authority", b"")
     if (path[:1] != b"/" and path != b"*") or _NO_WORD.search(path) or _NO_WORD.search(authority):
         return "a path or an authority that cannot be one"

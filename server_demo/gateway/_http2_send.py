@@ -106,8 +106,10 @@ class Sender:
         """Gives these streams, and those to come, another window to begin with (RFC 9113, 6.9.2)."""
         change = initial - self.initial_window
         self.initial_window = initial
-        for stream in streams:
+        for stream in streams if change else ():
             stream.window += change
+            if stream.queue and stream.window > 0:
+                self._waiting[stream.id] = stream
             if stream.window > f.LARGEST_WINDOW:
                 raise Http2Error(f.FLOW_CONTROL_ERROR, "a window above 2^31-1")
 
@@ -157,7 +159,11 @@ class Sender:
         while queue:
             room = min(self.window, stream.window, self.max_frame)
             if room <= 0 or self.blocked:
-                self._waiting[stream.id] = stream
+                # Where its own window is shut, its own update wakes it, and nobody else's asks in vain.
+                if stream.window > 0:
+                    self._waiting[stream.id] = stream
+                else:
+                    self._waiting.pop(stream.id, None)
                 return
             data, sent = queue[0]
             last = False

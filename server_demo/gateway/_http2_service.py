@@ -82,7 +82,11 @@ class ServiceConnection(asyncio.Protocol):
     def has_room(self) -> bool:
         """Whether one more call may go over it."""
         return (
-            self.ended is None and self.protocol.may_open and not self.full and len(self._calls) < self.room
+            self.ended is None
+            and self._writable
+            and self.protocol.may_open
+            and not self.full
+            and len(self._calls) < self.room
         )
 
     def take(self, call: _Call) -> None:

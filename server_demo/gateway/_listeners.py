@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,7 +16,10 @@ from server_demo.gateway._link import Link
 
 __all__ = ["Listeners"]
 
+_logger = logging.getLogger(__name__)
+
 _BACKLOG = 1024
+_AGAIN_SECONDS = 0.05
 # How often is looked for idle connections, at most and at least, in seconds.
 _SWEEP = (0.01, 5.0)
 
@@ -104,7 +108,16 @@ class Listeners:
 
     def _listen_again(self) -> None:
         async def again() -> None:
-            self._server = await self._listen(*self._place, self._core.link)
+            said = False
+            while self._server is None:
+                try:
+                    self._server = await self._listen(*self._place, self._core.link)
+                except OSError as error:
+                    # Somebody has the port for now.
+                    if not said:
+                        _logger.warning("the gateway cannot listen again yet: %s", error.strerror)
+                        said = True
+                    await asyncio.sleep(_AGAIN_SECONDS)
 
         self._again = self._core.loop.create_task(again())
 

@@ -29,6 +29,11 @@ PAGE = "/_eas"
 _API = f"{PAGE}/api"
 _ASKS_FOR_PAGE = re.compile(rb"[A-Z]+ /_eas[ /?]")
 
+# Bytes of a request's body.
+MOST_ASKED = 64 * 1024
+# Digits of a number that may be one of ours.
+_MOST_DIGITS = 15
+
 _NOT_HERE = "this is for this machine alone: ask for it at 127.0.0.1 or localhost"
 
 # Time for the answer to leave before the connections are broken.
@@ -87,8 +92,8 @@ class Admin:
                 core.end_faults()
                 return 204, None
             case "DELETE", ["faults", number]:
-                if not (number.isdecimal() and core.end_fault(int(number))):
-                    raise _Refused(404, f"there is no fault {number}")
+                if not (_is_number(number) and core.end_fault(int(number))):
+                    raise _Refused(404, f"there is no fault {number[:_MOST_DIGITS]}")
                 return 204, None
             case "PUT", ["services", name, "tokens"]:
                 tokens = _only(_json(request), "tokens").get("tokens")
@@ -143,8 +148,8 @@ class Admin:
         }
 
     def _calls(self, after: str) -> dict[str, Any]:
-        if not after.isdecimal():
-            raise _Refused(400, f"after={after!r} must be a version, which is a whole number")
+        if not _is_number(after):
+            raise _Refused(400, f"after={after[:_MOST_DIGITS]!r} must be a version, which is a whole number")
         log = self._core.log
         return {"version": log.version, "calls": [record.to_json() for record in log.since(int(after))]}
 
@@ -172,7 +177,7 @@ def local_pages(admin: Admin) -> Callable[[Head, Caller], Exchange | None]:
         if path != PAGE and not path.startswith(f"{PAGE}/"):
             return None
         here = _is_here(head.authority) and _is_here(caller.link.peer)
-        return LocalExchange(handle if here else not_here, head, caller, max_body_bytes=64 * 1024)
+        return LocalExchange(handle if here else not_here, head, caller, max_body_bytes=MOST_ASKED)
 
     return local
 
@@ -236,6 +241,10 @@ def _only(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or set(value) - {name}:
         raise _Refused(400, f'send an object with nothing in it but "{name}"')
     return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _is_here(authority: str) -> bool:

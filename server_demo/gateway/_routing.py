@@ -29,6 +29,8 @@ _TARGET = re.compile(r"[!-\"$-~]+")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
 _PORT = re.compile(r":[0-9]*\Z")
 _CLOUD: Final = ".pai-eas.aliyuncs.com"
+# A name of at most 253 characters, a port, and the name of a user, who is not read.
+_LONGEST_AUTHORITY: Final = 400
 _LOCAL: Final = ".localhost"
 
 
@@ -127,6 +129,8 @@ class _Host:
     __slots__ = ("_prefixes", "names_one")
 
     def __init__(self, authority: str) -> None:
+        if len(authority) > _LONGEST_AUTHORITY:
+            authority = ""
         host = _PORT.sub("", authority.rpartition("@")[2]).lower().removesuffix(".")
         labels = host.split(".")
         # A name cannot end in a number: "127.0.0.1" or "::1" is no place to look for services.

@@ -197,6 +197,8 @@ class _Restart(Twist):
         self.did(f"restarted, down for {self.values['down']:g} s")
         self.call.abandon("RESTART")
         self.call.core.restart(self.values["down"])
+        # Also where it came to an instance, which the gateway's restart does not touch.
+        self.call.caller.link.abort()
         return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable
@@ -22,7 +23,7 @@ from server_demo.gateway._discovery import Instance
 from server_demo.gateway._hosting import Hosting
 from server_demo.gateway._http_service import Handler, HttpServer, in_threads, serve_handler
 from server_demo.gateway._listeners import Listeners
-from server_demo.gateway._local import Admin, asks_for_page, local_pages
+from server_demo.gateway._local import MOST_ASKED, Admin, asks_for_page, local_pages
 from server_demo.gateway._records import Record
 from server_demo.gateway._tls import Certificate
 from server_demo.gateway.faults import Faults
@@ -32,6 +33,7 @@ __all__ = ["Gateway"]
 
 _T = TypeVar("_T")
 _HANDLER_THREADS = 32
+_STOP_SECONDS = 1.0
 
 
 class Gateway:
@@ -73,6 +75,7 @@ class Gateway:
         self._port: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._pid: int | None = None
         self._core: Core | None = None
         self._listeners: Listeners | None = None
         self._admin: HttpServer | None = None
@@ -147,6 +150,7 @@ class Gateway:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="eas-gateway", daemon=True)
         self._thread.start()
+        self._pid = os.getpid()
         try:
             self._wait(self._start())
         except BaseException:
@@ -156,8 +160,10 @@ class Gateway:
 
     def stop(self) -> None:
         """Ends every connection and listens no more; a second time does nothing."""
+        self._refuse_on_loop()
         loop, self._loop = self._loop, None
-        if loop is None or self._thread is None:
+        # A forked child has the object, and no thread that would stop.
+        if loop is None or self._thread is None or self._pid != os.getpid():
             return
         asyncio.run_coroutine_threadsafe(self._stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
@@ -279,7 +285,18 @@ class Gateway:
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
         assert self._loop is not None
+        try:
+            self._refuse_on_loop()
+        except ConfigError:
+            work.close()
+            raise
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _refuse_on_loop(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise ConfigError(
+                "a handler on the gateway's event loop cannot wait for the gateway: do this in a thread"
+            )
 
     # On the loop.
 
@@ -298,7 +315,9 @@ class Gateway:
             core.local, core.is_exempt = local_pages(admin), asks_for_page
         if self._wanted_admin_port is not None:
             try:
-                self._admin = await serve_handler(admin.handle, port=self._wanted_admin_port)
+                self._admin = await serve_handler(
+                    admin.handle, port=self._wanted_admin_port, max_body_bytes=MOST_ASKED
+                )
             except OSError:
                 reason = why_not_bound("127.0.0.1", self._wanted_admin_port) or "it cannot be had"
                 raise refusal("127.0.0.1", self._wanted_admin_port, reason) from None
@@ -309,13 +328,14 @@ class Gateway:
                 hosted.close()
         if self._core is not None:
             self._core.end_faults()
-            for behind in self._core.services.values():
-                behind.close()
+            self._core.close()
         if self._listeners is not None:
             self._listeners.close()
         # What was aborted is told so in the next turn of the loop.
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # One of a handler's may not want to end.
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
         await asyncio.sleep(0)

@@ -14,6 +14,8 @@ from support.http1_services import OK, POST, Service, call, until
 from server_demo.gateway._exchange import Head
 from server_demo.gateway._http1_backend import Http1Pool
 
+PUT = Head("PUT", "/a", "host:1", [])
+
 
 async def test_a_request_goes_on_as_it_came_and_its_answer_comes_back() -> None:
     service = Service(
@@ -194,7 +196,7 @@ async def test_a_used_connection_that_dies_before_the_answer_is_replaced_once(bo
     async with raw_service(service) as address:
         pool = Http1Pool(address, idle_timeout=30)
         await call(pool)
-        heard = await call(pool, POST, body)
+        heard = await call(pool, PUT, body)
         assert heard.log[-1].startswith("failed, connected=True")
         pool.close()
     first, second = service.requests[1:]
@@ -211,9 +213,20 @@ async def test_a_call_whose_used_connection_died_is_answered_by_another() -> Non
     async with raw_service(serve) as address:
         pool = Http1Pool(address, idle_timeout=30)
         for _ in range(3):
-            heard = await call(pool, POST, b"body")
+            heard = await call(pool, PUT, b"body")
             assert heard.log == ["head 200", "answer_end"]
         pool.close()
+
+
+async def test_what_a_service_may_have_done_is_not_asked_of_it_again() -> None:
+    service = Service(OK, each=None)
+    async with raw_service(service) as address:
+        pool = Http1Pool(address, idle_timeout=30)
+        await call(pool)
+        heard = await call(pool, POST, b"pay")
+        assert heard.log[-1].startswith("failed, connected=True")
+        pool.close()
+    assert len(service.requests) == 2
 
 
 async def test_a_large_body_is_not_sent_twice() -> None:

@@ -137,7 +137,7 @@ def test_every_requirement_of_this_project_and_of_a_new_one_is_known():
         ]
     for line in lines:
         with pytest.raises(ConfigError, match="itself needs"):
-            names(re.match(r"[a-z-]+", line)[0])
+            names(re.match(r"[a-z0-9-]+", line)[0])
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,10 @@ def test_a_body_goes_out_whole_and_in_order_through_any_windows(pieces, grants, 
         granted += more
         if by_stream:
             stream.window += more
+            rig.sender.pump(stream)
         else:
             rig.sender.window += more
-        rig.sender.pump_all()
+            rig.sender.pump_all()
         body += b"".join(rig.bodies().values())
         assert len(body) <= granted
     assert body == b"".join(pieces)
@@ -85,7 +86,7 @@ def test_the_end_rides_on_the_last_piece_and_trailers_come_behind_it():
         rig.sender.data(stream, b"body")
         rig.sender.end(stream, trailers)
         stream.window = 100
-    rig.sender.pump_all()
+        rig.sender.pump(stream)
     plain, body, end = rig.frames()
     assert plain == (f.DATA, f.END_STREAM, 1, b"body")
     assert body == (f.DATA, 0, 3, b"body")
@@ -173,7 +174,9 @@ def test_a_smaller_window_to_begin_with_may_leave_streams_below_zero():
     rig.sender.change_windows(100, rig.streams)
     rig.data(b"more")
     assert (rig.streams[0].window, rig.bodies()) == (100 - 60_000, {})
-    rig.streams[0].window += 60_000
+    rig.sender.pump_all()
+    assert rig.bodies() == {}
+    rig.sender.change_windows(60_100, rig.streams)
     rig.sender.pump_all()
     assert rig.bodies() == {1: b"more"}
 
