@@ -170,7 +170,9 @@ class Link(asyncio.Protocol):
         """Closes at once, with a TCP reset."""
         if self._transport is not None and not self.closed:
             raw = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            # Under TLS the end may be on its way here already.
+            if raw is not None and raw.fileno() != -1:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
 
     def leave(self) -> None:
@@ -369,7 +371,9 @@ class Link(asyncio.Protocol):
             self._transport.write_eof()
         else:
             # TLS has no half-close of its own: the connection underneath has.
-            self._transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            raw = self._transport.get_extra_info("socket")
+            if raw is not None:
+                raw.shutdown(socket.SHUT_WR)
 
     def _stop_timers(self) -> None:
         for timer in (self._dripping, self._trickling):

@@ -165,11 +165,13 @@ class Gateway:
         # A forked child has the object, and no thread that would stop.
         if loop is None or self._thread is None or self._pid != os.getpid():
             return
-        asyncio.run_coroutine_threadsafe(self._stop(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        self._thread.join()
-        loop.close()
-        self._hosting.close()
+        try:
+            asyncio.run_coroutine_threadsafe(self._stop(), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+            loop.close()
+            self._hosting.close()
 
     def restart(self, down: float = 0.0) -> None:
         """Breaks every connection, refuses new ones for `down` seconds, and listens on the same port again."""
