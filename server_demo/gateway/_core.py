@@ -121,11 +121,6 @@ class Core:
     def _names(self) -> str:
         return f"there are {', '.join(self.services)}" if self.services else "there is none yet"
 
-    def remove(self, name: str) -> None:
-        """Forgets a service; calls under way fail."""
-        self.services.pop(name).close()
-        self._authorities.clear()
-
     def close(self) -> None:
         """Ends the connections to services, also to those that were replaced."""
         for behind in (*self.services.values(), *self._replaced):

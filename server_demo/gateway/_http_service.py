@@ -159,7 +159,9 @@ def in_threads(handler: Handler) -> Handler:
         answer = await asyncio.get_running_loop().run_in_executor(None, handler, request)
         return await answer if isinstance(answer, Awaitable) else answer
 
-    return handler if inspect.iscoroutinefunction(handler) else call
+    # An object may be called as a coroutine function too.
+    called = type(handler).__call__
+    return handler if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called) else call
 
 
 def _checked(answer: object) -> Response:

@@ -34,6 +34,8 @@ __all__ = ["Gateway"]
 _T = TypeVar("_T")
 _HANDLER_THREADS = 32
 _STOP_SECONDS = 1.0
+# Of the loop, until what was begun on it is done.
+_TURNS = 5
 
 
 class Gateway:
@@ -325,15 +327,19 @@ class Gateway:
                 raise refusal("127.0.0.1", self._wanted_admin_port, reason) from None
 
     async def _stop(self) -> None:
-        for hosted in (self._admin, *self._hosted):
-            if hosted is not None:
-                hosted.close()
         if self._core is not None:
             self._core.end_faults()
-            self._core.close()
-        if self._listeners is not None:
-            self._listeners.close()
-        # What was aborted is told so in the next turn of the loop.
+        # Twice, since a connection that was just accepted becomes one of ours in one of the next turns of the loop.
+        for _ in range(2):
+            for hosted in (self._admin, *self._hosted):
+                if hosted is not None:
+                    hosted.close()
+            if self._core is not None:
+                self._core.close()
+            if self._listeners is not None:
+                self._listeners.close()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
