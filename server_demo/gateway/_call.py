@@ -379,8 +379,8 @@ class Call:
                 f"{what} from {self.caller.link.peer} in {record.seconds:.4f} s", extra=record.to_json()
             )
         if self.behind is not None:
-            self.behind.calls += 1
-            self.behind.errors += not ok
+            self.behind.counts.calls += 1
+            self.behind.counts.errors += not ok
         core.calls.discard(self)
         for action in self.at_end:
             action()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from eas_grpc.errors import ConfigError
 from server_demo.gateway._call import Call
@@ -29,6 +30,14 @@ _MOST_AUTHORITIES = 1000
 _LONGEST_REMEMBERED = 400
 
 
+@dataclass(slots=True)
+class Counts:
+    """How many calls of a service are over, and how many of those ended badly; the same ones through all settings."""
+
+    calls: int = 0
+    errors: int = 0
+
+
 class Behind:
     """A service behind the gateway: its settings, and what has to be remembered to hold it to them."""
 
@@ -37,8 +46,7 @@ class Behind:
     ) -> None:
         """`before` is what it was until now: what did not change goes on."""
         self.service = service
-        self.calls: int = 0 if before is None else before.calls
-        self.errors: int = 0 if before is None else before.errors
+        self.counts: Counts = Counts() if before is None else before.counts
         self.instances: tuple[Instance, ...] = () if before is None else before.instances
         self.keepalive = options.keepalive if service.keepalive is None else service.keepalive
         self.rate_limit = options.rate_limit if service.rate_limit is None else service.rate_limit
@@ -107,9 +115,10 @@ class Core:
         if service.decompressor is not None:
             check_available(service.decompressor)
         before = self.services.get(service.name)
-        if before is not None:
+        behind = self.services[service.name] = Behind(service, self.options, self.outbox, before)
+        if before is not None and (before.grpc, before.http) != (behind.grpc, behind.http):
+            # Calls under way are still on its connections.
             self._replaced.append(before)
-        self.services[service.name] = Behind(service, self.options, self.outbox, before)
         self._authorities.clear()
 
     def known(self, name: str) -> Behind:

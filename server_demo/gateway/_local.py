@@ -135,8 +135,8 @@ class Admin:
                     "grpc": behind.grpc is not None,
                     "tokens": len(behind.service.tokens),
                     "in_flight": under_way.count(behind),
-                    "calls": behind.calls,
-                    "errors": behind.errors,
+                    "calls": behind.counts.calls,
+                    "errors": behind.counts.errors,
                     "instances": [
                         {"ip": each.ip, "port": each.port, "weight": each.weight} for each in behind.instances
                     ],

@@ -205,3 +205,14 @@ def test_a_service_that_moves_leaves_no_connection_behind(gateway):
     assert ask(gateway.address, "POST", "/api/predict/echo", BARE, b"x").body == b"x"
     gateway.configure("echo", http=gateway.serve_http(lambda request: Response(200, b"new")))
     assert ask(gateway.address, "POST", "/api/predict/echo", BARE, b"x").body == b"new"
+
+
+def test_a_token_that_is_changed_very_often_leaves_nothing_behind_and_calls_are_counted_through_it(gateway):
+    for number in range(50):
+        gateway.configure("echo", tokens=(TOKEN, f"token-{number}"))
+    assert ask(gateway.address, "POST", "/api/predict/echo", BARE, b"x").status == 200
+    gateway.configure("echo", tokens=(TOKEN,))
+    assert ask(gateway.address, "POST", "/api/predict/echo", [], b"x").status == 401
+    counts = gateway.run(lambda core: core.known("echo").counts)
+    assert (counts.calls, counts.errors) == (2, 1)
+    assert gateway.run(lambda core: core._replaced) == []
