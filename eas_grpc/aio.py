@@ -67,7 +67,10 @@ def connect(
         interceptors, ASYNCIO_INTERCEPTORS, BLOCKING_INTERCEPTORS, "a blocking interceptor"
     )
     return PolicyAioChannel(
-        lambda: _build(made, theirs), made.policy, str(made.endpoint), intercepted=bool(theirs)
+        lambda retries: _build(made, theirs, retries),
+        made.policy,
+        str(made.endpoint),
+        intercepted=bool(theirs),
     )
 
 
@@ -95,10 +98,8 @@ def interceptors(
     return policy_interceptors(policy)
 
 
-def _build(made: Plan, interceptors: Sequence[grpc.aio.ClientInterceptor]) -> grpc.aio.Channel:
-    target = made.endpoint.target
+def _build(made: Plan, interceptors: Sequence[grpc.aio.ClientInterceptor], retries: bool) -> grpc.aio.Channel:
+    target, args = made.endpoint.target, made.args if retries else made.plain_args
     if made.credentials is None:
-        return grpc.aio.insecure_channel(target, made.args, interceptors=list(interceptors) or None)
-    return grpc.aio.secure_channel(
-        target, made.credentials, made.args, interceptors=list(interceptors) or None
-    )
+        return grpc.aio.insecure_channel(target, args, interceptors=list(interceptors) or None)
+    return grpc.aio.secure_channel(target, made.credentials, args, interceptors=list(interceptors) or None)

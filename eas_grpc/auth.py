@@ -6,23 +6,28 @@ on gRPC, "Token authentication").
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterable
-from typing import Protocol, Union
+from typing import Any, NamedTuple, Protocol, TypeVar, Union
 
 from eas_grpc.errors import ConfigError
 
 __all__ = [
     "AUTHORIZATION",
     "Masked",
+    "Renewal",
     "Token",
     "TokenSource",
     "bearer",
     "check_token",
     "hidden",
+    "hides_tokens",
     "token_matches",
     "token_source",
 ]
@@ -31,8 +36,13 @@ AUTHORIZATION = "authorization"
 
 Token = Union[str, "os.PathLike[str]", Callable[[], str]]
 
+# Seconds for which the answer to one refused call also serves others that were refused with the same token.
+_SHARED_FOR = 1.0
+
 # gRPC core refuses metadata above 16 KB and may refuse it above 8 KB.
 _LONGEST_TOKEN = 8000
+
+_Kind = TypeVar("_Kind", bound=type)
 
 _BEARER = re.compile(r"bearer(\s+|\Z)", re.IGNORECASE)
 _logger = logging.getLogger(__name__)
@@ -57,10 +67,31 @@ class TokenSource(Protocol):
         """The token to send now, checked and without `Bearer `."""
         ...
 
+    def renewed(self) -> str:
+        """The same after a refusal: whatever may be out of date is looked up again."""
+        ...
+
 
 def hidden(token: Token | None) -> Token | None:
     """The same; text prints as a mask, for a frame whose locals may be shown (pytest -l, crash reporters)."""
     return Masked(token) if isinstance(token, str) else token
+
+
+def hides_tokens(kind: _Kind) -> _Kind:
+    """For a dataclass with keyword arguments: `tokens` prints as masks, also in the frames that refuse an argument."""
+    made = vars(kind)["__init__"]
+
+    @functools.wraps(made)
+    def init(self: Any, **given: Any) -> None:
+        tokens = given.pop("tokens", ())
+        if isinstance(tokens, tuple | list):
+            tokens = tuple(map(hidden, tokens))
+        elif isinstance(tokens, str):
+            tokens = Masked(tokens)
+        made(self, **given, **({"tokens": tokens} if tokens != () else {}))
+
+    setattr(kind, "__init__", init)  # noqa: B010
+    return kind
 
 
 def check_token(text: object) -> Masked:
@@ -164,6 +195,9 @@ class _Fixed:
     def current(self) -> str:
         return self._token
 
+    def renewed(self) -> str:
+        return self._token
+
     def __repr__(self) -> str:
         return "<token>"
 
@@ -183,9 +217,16 @@ class _File:
             raise ConfigError(f"the token file {path} cannot be read: {error.strerror}") from None
 
     def current(self) -> str:
+        return self._look(anyway=False)
+
+    def renewed(self) -> str:
+        # A file that is overwritten within one tick of its clock (4 ms, or 2 s on some network shares) looks unchanged.
+        return self._look(anyway=True)
+
+    def _look(self, *, anyway: bool) -> str:
         try:
             stamp = self._stamp()
-            if stamp != self._seen:
+            if anyway or stamp != self._seen:
                 # Noted first: what cannot be used is looked at again when it changes, not for every call.
                 self._seen = stamp
                 self._token = self._read()
@@ -231,5 +272,57 @@ class _Callable:
             raise ConfigError(f"the token callable returned {type(token).__name__}, not str")
         return check_token(token)
 
+    def renewed(self) -> str:
+        return self.current()
+
     def __repr__(self) -> str:
         return "<token from a callable>"
+
+
+class _Answer(NamedTuple):
+    """What a source said after a refusal, and when it was asked; `token` is None where it failed."""
+
+    refused: str
+    token: str | None
+    began: float
+    ended: float
+
+    def serves(self, refused: str, arrived: float) -> bool:
+        """Whether it is good for another call that was `refused` and asks at this moment."""
+        if refused != self.refused:
+            return False
+        if self.began >= arrived:
+            return True
+        return self.token not in {None, refused} and arrived - self.ended <= _SHARED_FOR
+
+
+class Renewal:
+    """Asks a source once for all calls that were refused with the same token, from any thread."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+        self._last: _Answer | None = None
+        self._pid = 0
+        self._asking = threading.RLock()
+
+    def after(self, refused: str) -> str | None:
+        """The token to send instead of one that was refused; None if another call just asked in vain.
+
+        Raises what the source raises. The token may be the refused one, where the source has no other.
+        """
+        refused, arrived = Masked(refused), time.monotonic()
+        with self._lock():
+            if self._last is not None and self._last.serves(refused, arrived):
+                return self._last.token
+            token, began = None, time.monotonic()
+            try:
+                token = self._source.renewed()
+            finally:
+                self._last = _Answer(refused, token, began, time.monotonic())
+            return token
+
+    def _lock(self) -> threading.RLock:
+        # A child that was forked off while a thread asked would wait for that thread for ever.
+        if self._pid != os.getpid():
+            self._pid, self._asking = os.getpid(), threading.RLock()
+        return self._asking

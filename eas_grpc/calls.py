@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import Enum
+from typing import Any
 
 from eas_grpc.errors import ConfigError
 
-__all__ = ["CallShape", "Metadata", "check_metadata", "has_key"]
+__all__ = ["CallShape", "Metadata", "check_metadata", "has_key", "with_compression"]
 
 Metadata = tuple[tuple[str, "str | bytes"], ...]
 
 _KEY = re.compile(r"[0-9a-z_.-]+\Z")
-# grpc.aio turns `compression=` into this key before interceptors see a call.
+# grpc turns `compression=` into this key, before interceptors see a call; the values in the order of grpc.Compression.
 _ASKS_FOR_COMPRESSION = "grpc-internal-encoding-request"
+_COMPRESSIONS = ("identity", "deflate", "gzip")
 _TEXT_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
 
@@ -52,6 +54,13 @@ def check_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> Metadata:
 def has_key(pairs: Metadata, key: str) -> bool:
     """Whether `key` (lower case) is among the pairs."""
     return any(name == key for name, _ in pairs)
+
+
+def with_compression(pairs: Iterable[tuple[str, str | bytes]] | None, compression: int | None) -> Any:
+    """The caller's metadata, asking for a `grpc.Compression` in the way in which grpc does."""
+    if compression is None:
+        return pairs
+    return (*(pairs or ()), (_ASKS_FOR_COMPRESSION, _COMPRESSIONS[compression]))
 
 
 def _checked(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:

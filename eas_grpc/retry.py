@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from eas_grpc.errors import ConfigError
 from eas_grpc.options import check_seconds
 
-__all__ = ["RetryPolicy", "service_config"]
+__all__ = ["RetryPolicy", "Throttle", "backoff", "covers", "service_config"]
 
 # gRFC A6: core accepts 2 to 5 attempts; 1 makes every call fail, more than 5 are cut off in silence.
 _FEWEST_ATTEMPTS, _MOST_ATTEMPTS = 2, 5
@@ -24,7 +24,7 @@ _FEWEST_ATTEMPTS, _MOST_ATTEMPTS = 2, 5
 # gRFC A6 throttling: each failure takes one token, each success gives `ratio` back, and nothing is retried
 # at or below half. 1000 is A6's ceiling: it lets every call in flight through a server's restart (64 calls of
 # 4 attempts take 192) and still adds at most 500 attempts to a service that is down.
-_THROTTLE = {"maxTokens": 1000, "tokenRatio": 0.1}
+_THROTTLE: dict[str, float] = {"maxTokens": 1000, "tokenRatio": 0.1}
 
 _METHOD = re.compile(r"/?(?P<service>[A-Za-z_][\w.]*)(?:/(?P<method>[A-Za-z_]\w*))?\Z")
 
@@ -102,6 +102,43 @@ def service_config(
     if excluded:
         config.append({"name": _names(excluded)})
     return json.dumps({"methodConfig": config, "retryThrottling": _THROTTLE})
+
+
+def covers(
+    policy: RetryPolicy, method: str, idempotent_methods: Callable[[str], tuple[str, ...]] = lambda _: ()
+) -> bool:
+    """Whether the policy retries `/package.Service/Method`: what core decides by the service config."""
+    service, _, name = method.removeprefix("/").rpartition("/")
+    excluded = {_parts(entry) for entry in policy.exclude}
+    if (service, name) in excluded:
+        return False
+    return (service, None) not in excluded or name in idempotent_methods(service)
+
+
+def backoff(policy: RetryPolicy, attempts: int, chance: float) -> float:
+    """Seconds to wait after so many attempts; `chance`, from 0 to 1, spreads them by 20 % (gRFC A6)."""
+    wait = policy.initial_backoff * policy.multiplier ** (attempts - 1)
+    return min(wait, policy.max_backoff) * (0.8 + 0.4 * chance)
+
+
+class Throttle:
+    """gRFC A6's bucket: whether failures have not outrun successes by too much to be tried again.
+
+    Threads may lose a count against each other; the bucket needs no exact ones.
+    """
+
+    def __init__(self) -> None:
+        self._most: float = _THROTTLE["maxTokens"]
+        self._tokens = self._most
+
+    def failed(self) -> bool:
+        """Notes a failed attempt; whether another one may follow."""
+        self._tokens = max(0.0, self._tokens - 1)
+        return self._tokens > self._most / 2
+
+    def succeeded(self) -> None:
+        """Notes a call that was answered."""
+        self._tokens = min(self._most, self._tokens + _THROTTLE["tokenRatio"])
 
 
 def _parts(entry: str) -> tuple[str, str | None]:

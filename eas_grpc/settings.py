@@ -92,6 +92,8 @@ def resolve(
     Environment: `EAS_ENDPOINT`; `EAS_TOKEN` or `EAS_TOKEN_FILE`; `EAS_PROFILE`, where `profile` is None.
     Raises ConfigError where no endpoint is found, or what is found cannot be used.
     """
+    from eas_grpc.auth import hidden
+
     saved, saved_origin = SavedProfile(), ""
     wanted = _wanted_profile(endpoint, token, environ, profile)
     if wanted is not None:
@@ -112,7 +114,7 @@ def resolve(
     return Settings(
         endpoint=_parse_endpoint(found, origin),
         endpoint_origin=origin,
-        token=found_token,
+        token=hidden(found_token),
         token_origin=token_origin,
     )
 

@@ -82,7 +82,9 @@ def connect(
     theirs = check_interceptors(
         interceptors, BLOCKING_INTERCEPTORS, ASYNCIO_INTERCEPTORS, "an asyncio interceptor"
     )
-    return PolicyChannel(lambda more: _build(made, more), made.policy, str(made.endpoint), theirs)
+    return PolicyChannel(
+        lambda more, retries: _build(made, more, retries), made.policy, str(made.endpoint), theirs
+    )
 
 
 def interceptors(
@@ -110,8 +112,8 @@ def interceptors(
     return [PolicyInterceptor(policy)]
 
 
-def _build(made: Plan, more_args: list[tuple[str, Any]]) -> grpc.Channel:
-    target, args = made.endpoint.target, made.args + more_args
+def _build(made: Plan, more_args: list[tuple[str, Any]], retries: bool) -> grpc.Channel:
+    target, args = made.endpoint.target, (made.args if retries else made.plain_args) + more_args
     if made.credentials is None:
         return grpc.insecure_channel(target, args)
     return grpc.secure_channel(target, made.credentials, args)

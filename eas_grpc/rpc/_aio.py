@@ -19,25 +19,33 @@ from eas_grpc.calls import CallShape, Metadata
 from eas_grpc.deadline import UNSET
 from eas_grpc.errors import ConfigError
 from eas_grpc.rpc._aio_calls import (
-    AioRequestFeed,
     StreamStreamCall,
     StreamUnaryCall,
     UnaryStreamCall,
     UnaryUnaryCall,
 )
+from eas_grpc.rpc._aio_truth import reader, truthful
+from eas_grpc.rpc._feeds import AioRequestFeed
 from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy
-from eas_grpc.rpc._requests import Refused, RequestCheck
+from eas_grpc.rpc._requests import Refused, RequestCheck, unanswered
 from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, misuse
 
 __all__ = ["PolicyAioChannel"]
 
 
 class PolicyAioChannel(grpc.aio.Channel):
-    """A channel with a policy. `build` makes grpc's own channel, once per process and event loop."""
+    """A channel with a policy. `build` makes grpc's own channels, once per process and event loop: one, and a second
+    one when a call streams its requests, which core must not retry (see `_replay`); the two share a connection.
+    """
 
     def __init__(
-        self, build: Callable[[], grpc.aio.Channel], policy: CallPolicy, described: str, *, intercepted: bool
+        self,
+        build: Callable[[bool], grpc.aio.Channel],
+        policy: CallPolicy,
+        described: str,
+        *,
+        intercepted: bool,
     ) -> None:
         # grpc.aio hands its metadata object to interceptors, which may add to it: then no two calls share one.
         self.intercepted = intercepted
@@ -47,6 +55,7 @@ class PolicyAioChannel(grpc.aio.Channel):
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inner: Any = None
+        self._plain: Any = None
 
     def __repr__(self) -> str:
         return f"<eas_grpc asyncio channel to {self._described}>"
@@ -71,9 +80,16 @@ class PolicyAioChannel(grpc.aio.Channel):
                 "grpc.aio was in use when this process was forked off, and does not work in such a child:"
                 " fork before the first call, start processes by 'spawn' or 'forkserver', or use eas_grpc.connect()"
             )
-        self._inner = self._build()
+        self._inner, self._plain = self._build(True), None
         self._pid, self._loop = os.getpid(), loop
         return self._inner
+
+    def plain(self) -> Any:
+        """The same without core's retries, for calls that stream their requests."""
+        self.inner()
+        if self._plain is None:
+            self._plain = self._build(False)
+        return self._plain
 
     def unary_unary(self, method: str, *serializers: Any, **named: Any) -> Any:
         """A callable for a method with one request and one response."""
@@ -106,7 +122,9 @@ class PolicyAioChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Ends all calls, after at most `grace` seconds, and the connection."""
-        await self.inner().close(grace)
+        inner = self.inner()
+        plain = [] if self._plain is None else [self._plain.close(grace)]
+        await asyncio.gather(inner.close(grace), *plain)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a channel is not pickled: call eas_grpc.aio.connect() in the other process")
@@ -136,7 +154,7 @@ class _MultiCallable:
         self._policy = policy
         self._method = method
         self._check = RequestCheck(policy, method, request_serializer)
-        self._response_deserializer = response_deserializer
+        self._response_deserializer = reader(response_deserializer)
         self._registered = _registered_method
         self._made: Any = None
         self._made_by: Any = None
@@ -144,7 +162,7 @@ class _MultiCallable:
 
     def _target(self) -> Any:
         """grpc.aio's own multicallable; it takes the bytes that `_check` has made."""
-        inner = self._channel.inner()
+        inner = self._channel.plain() if self._shape.many_requests else self._channel.inner()
         if inner is not self._made_by:
             make = getattr(inner, self._shape.name.lower())
             self._made = make(self._method, None, self._response_deserializer, self._registered)
@@ -176,14 +194,28 @@ class _MultiCallable:
 
         inner = target(payload, timeout=seconds, metadata=self._metadata(sent), **rest)
         limits = self._policy.limits(self._shape, timeout)
-        return wrapper(self._policy, self._method, inner, sent, seconds, restart, None, limits)
+        return wrapper(
+            self._policy, self._method, inner, sent, seconds, restart, None, limits, missing=unanswered
+        )
 
     def _many(self, wrapper: Any, requests: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
         seconds, sent = self._begin(timeout, metadata)
-        feed = AioRequestFeed(requests, self._check, self._method)
-        inner = self._target()(feed.iterator(), timeout=seconds, metadata=self._metadata(sent), **rest)
+        feed = AioRequestFeed(requests, self._check, self._method, self._policy.replay_room)
+        target = self._target()
+
+        def begin(metadata: Metadata | None, timeout: float | None) -> Any:
+            metadata = self._metadata(metadata)
+            return truthful(target(feed.iterator(), timeout=timeout, metadata=metadata, **rest))
+
+        async def restart(metadata: Any, timeout: float | None) -> Any:
+            return begin(metadata, timeout)
+
         limits = self._policy.limits(self._shape, timeout)
-        return wrapper(self._policy, self._method, inner, sent, seconds, None, feed, limits)
+        attempts = None if requests is None else self._policy.attempts(self._method)
+        inner = begin(sent, seconds)
+        return wrapper(
+            self._policy, self._method, inner, sent, seconds, restart, feed, limits, attempts, unanswered
+        )
 
 
 _EXPERT = ("credentials", "wait_for_ready", "compression")

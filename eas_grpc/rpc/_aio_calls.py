@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 import grpc
@@ -20,13 +20,15 @@ from eas_grpc.calls import Metadata
 from eas_grpc.deadline import Deadline
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._aio_truth import Unreadable
 from eas_grpc.rpc._explain import masked
+from eas_grpc.rpc._feeds import AioRequestFeed
 from eas_grpc.rpc._policy import CallPolicy, secret_in
-from eas_grpc.rpc._requests import Refused, iterator_failure, silence, unreadable
+from eas_grpc.rpc._replay import EXPIRED, Attempts
+from eas_grpc.rpc._requests import Refused, silence, unreadable
 from eas_grpc.rpc._status import AioRpcCallError, aio_error
 
 __all__ = [
-    "AioRequestFeed",
     "Restart",
     "StreamStreamCall",
     "StreamUnaryCall",
@@ -34,40 +36,9 @@ __all__ = [
     "UnaryUnaryCall",
 ]
 
+_RENEWABLE = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE})
+
 Restart = Callable[["Metadata | None", "float | None"], Awaitable[Any]]
-
-
-class AioRequestFeed:
-    """The caller's requests on their way into grpc.aio.
-
-    If reading or checking one fails, grpc.aio cancels the call and hides the reason; it is kept here.
-    """
-
-    def __init__(
-        self, requests: AsyncIterable[Any] | Iterable[Any] | None, check: Callable[[Any], Any], method: str
-    ) -> None:
-        self._requests = requests
-        self.check = check
-        self._method = method
-        self.failure: CallFailure | None = None
-        self.cause: Exception | None = None
-
-    def iterator(self) -> AsyncIterator[Any] | None:
-        """What to hand to grpc.aio: None where the caller uses `write`."""
-        return None if self._requests is None else self._read()
-
-    async def _read(self) -> AsyncIterator[Any]:
-        try:
-            if isinstance(self._requests, AsyncIterable):
-                async for request in self._requests:
-                    yield self.check(request)
-            else:
-                for request in self._requests or ():
-                    yield self.check(request)
-        except Exception as error:
-            self.cause = error
-            self.failure = iterator_failure(error, self._method)
-            raise
 
 
 class _Call(grpc.aio.Call):
@@ -83,18 +54,26 @@ class _Call(grpc.aio.Call):
         restart: Restart | None = None,
         feed: AioRequestFeed | None = None,
         limits: StreamLimits | None = None,
+        attempts: Attempts | None = None,
+        missing: Callable[[str], CallFailure] = unreadable,
     ) -> None:
         self._policy = policy
+        self._missing = missing
         self._method = method
         self._inner = inner
         self._metadata = metadata
         self._timeout = timeout
         self._started = time.monotonic()
-        # A stream of requests cannot be sent twice: its iterator has been used up.
-        self._restart = restart if feed is None and policy.tokens is not None else None
+        self._restart = restart
+        # Another token is not tried with a stream of requests; what is sent again for UNAVAILABLE counts in `attempts`.
+        self._token_left = feed is None and policy.tokens is not None
+        self._attempts = attempts
         self._renewing: asyncio.Lock | None = None
         self._feed = feed
         self._limits = limits
+        self._tasks: set[asyncio.Task[None]] = set()
+        if attempts is not None:
+            self._follow(inner)
 
     def _local_failure(self) -> CallFailure | None:
         """The failure that this side decided, which grpc.aio knows only as a cancellation."""
@@ -117,29 +96,89 @@ class _Call(grpc.aio.Call):
             raise AioRpcCallError(failure) from (None if self._feed is None else self._feed.cause)
 
     async def _renewed(self, failed: Any) -> bool:
-        """Whether the call goes on in another try than `failed`, which the service refused."""
+        """Whether the call goes on in another try than `failed`, which is over; waits until that is due.
+
+        It does if the service refused the token and the source has another one by now, or if it was UNAVAILABLE and
+        the stream of requests can be sent again.
+        """
         if self._renewing is None:
             self._renewing = asyncio.Lock()
         # A done callback may ask at the same time as the caller who awaits the call.
         async with self._renewing:
             if self._inner is not failed:
                 return True
-            restart, self._restart = self._restart, None
-            if restart is None or await failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            if not self._may_renew:
+                return False
+            code = await failed.code()
+            if code is grpc.StatusCode.UNAVAILABLE and self._attempts is not None:
+                return await self._sent_again(failed, self._attempts)
+            token_left, self._token_left, self._attempts = self._token_left, False, None
+            if code is not grpc.StatusCode.UNAUTHENTICATED or not token_left:
                 return False
             metadata = self._policy.second_chance(self._metadata)
             if metadata is None:
                 return False
             self._metadata = metadata
-            deadline = Deadline.after(self._timeout, self._started)
-            self._inner = await restart(metadata, deadline.remaining(time.monotonic()))
+            assert self._restart is not None
+            self._inner = await self._restart(metadata, self._left())
             return True
+
+    @property
+    def _may_renew(self) -> bool:
+        return self._token_left or self._attempts is not None
+
+    async def _sent_again(self, failed: Any, attempts: Attempts) -> bool:
+        assert self._feed is not None
+        wait = attempts.wait(await failed.initial_metadata(), await failed.trailing_metadata())
+        if wait is not None and self._feed.whole:
+            left = self._left()
+            await asyncio.sleep(wait if left is None else min(wait, left))
+            # It may have been cancelled meanwhile.
+            if self._attempts is not None:
+                assert self._restart is not None
+                timeout = EXPIRED if left is not None and wait >= left else self._left()
+                self._inner = await self._restart(self._metadata, timeout)
+                self._follow(self._inner)
+                return True
+        self._attempts = None
+        return False
+
+    def _left(self) -> float | None:
+        return Deadline.after(self._timeout, self._started).remaining(time.monotonic())
+
+    def _follow(self, inner: Any) -> None:
+        """Goes on when an attempt is over, also while nobody waits for the call."""
+
+        async def after() -> None:
+            if not await self._renewed(inner) and self._feed is not None:
+                self._feed.close()
+
+        inner.add_done_callback(lambda _: self._spawn(after()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _check_read(self, message: Any) -> None:
+        """Raises where grpc.aio hands out something else than a message that came and could be read."""
+        if isinstance(message, Unreadable):
+            raise AioRpcCallError(unreadable(self._method)) from message.error
+        if message is None:
+            raise AioRpcCallError(self._missing(self._method))
+
+    def _answered(self) -> None:
+        """There is a response: nothing is sent again."""
+        self._token_left = False
+        if self._attempts is not None:
+            self._attempts.succeeded()
+            self._attempts = None
 
     async def _settled(self) -> Any:
         """grpc.aio's own call, of the last try."""
         inner = self._inner
-        if self._restart is not None and await inner.code() is grpc.StatusCode.UNAUTHENTICATED:
-            await self._renewed(inner)
+        while self._may_renew and await inner.code() in _RENEWABLE and await self._renewed(inner):
+            inner = self._inner
         return self._inner
 
     async def code(self) -> grpc.StatusCode:
@@ -187,17 +226,15 @@ class _Call(grpc.aio.Call):
         return remaining
 
     def cancel(self) -> bool:
-        """Ends the call on this side, a second try included."""
-        self._restart = None
+        """Ends the call on this side, further tries included."""
+        self._token_left, self._attempts = False, None
         return bool(self._inner.cancel())
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        """Calls `callback` with this call when it is over, its second try included."""
-        if self._restart is None:
+        """Calls `callback` with this call when it is over, its further tries included."""
+        if not self._may_renew:
             self._inner.add_done_callback(lambda _: callback(self))
             return
-        loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[None]] = set()
 
         async def after(inner: Any) -> None:
             if await self._renewed(inner):
@@ -205,12 +242,7 @@ class _Call(grpc.aio.Call):
             else:
                 callback(self)
 
-        def finished(inner: Any) -> None:
-            task = loop.create_task(after(inner))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        self._inner.add_done_callback(finished)
+        self._inner.add_done_callback(lambda inner: self._spawn(after(inner)))
 
 
 class _SingleResponse(_Call):
@@ -228,8 +260,8 @@ class _SingleResponse(_Call):
             self._raise_local()
             raise
         else:
-            if response is None:
-                raise AioRpcCallError(unreadable(self._method))
+            self._check_read(response)
+            self._answered()
             return response
         return (yield from self.__await__())
 
@@ -276,9 +308,8 @@ class _ManyResponses(_Call):
             self._raise_local()
             raise
         else:
-            if message is None:
-                raise AioRpcCallError(unreadable(self._method))
-            self._restart = None
+            self._check_read(message)
+            self._answered()
             if self._limits is not None:
                 self._limit = self._limits.gap
             return message

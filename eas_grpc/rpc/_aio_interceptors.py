@@ -14,12 +14,13 @@ from eas_grpc.calls import CallShape
 from eas_grpc.deadline import UNSET
 from eas_grpc.errors import ConfigError
 from eas_grpc.rpc._aio_calls import (
-    AioRequestFeed,
     StreamStreamCall,
     StreamUnaryCall,
     UnaryStreamCall,
     UnaryUnaryCall,
 )
+from eas_grpc.rpc._aio_truth import truthful
+from eas_grpc.rpc._feeds import AioRequestFeed
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
 from eas_grpc.rpc._status import AioMisuseError, AioRpcCallError, misuse
@@ -74,7 +75,7 @@ class _Interceptor:
         method = _text(details.method)
         given, seconds, sent = self._begin(shape, method, details)
         feed = AioRequestFeed(requests, RequestCheck(self._policy, method, None).passed, method)
-        inner = await continuation(_with(details, seconds, sent), feed.iterator())
+        inner = truthful(await continuation(_with(details, seconds, sent), feed.iterator()))
         limits = self._policy.limits(shape, given)
         return wrapper(self._policy, method, inner, sent, seconds, feed=feed, limits=limits)
 

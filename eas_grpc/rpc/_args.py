@@ -11,7 +11,10 @@ from collections.abc import Iterable
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.options import ChannelOption, Profile, milliseconds
 
-__all__ = ["channel_args", "proxy_allowed"]
+__all__ = ["SERVICE_CONFIG", "channel_args", "plain_args", "proxy_allowed", "replay_room"]
+
+# What makes core retry by a policy. Channels that differ in its value alone share a connection.
+SERVICE_CONFIG = "grpc.service_config"
 
 
 def channel_args(
@@ -42,6 +45,9 @@ def channel_args(
         "grpc.max_reconnect_backoff_ms": milliseconds(profile.reconnect_max / 1.2),
         # Its name says backoff; core uses it as the time limit of one connection attempt.
         "grpc.min_reconnect_backoff_ms": milliseconds(profile.connect_timeout),
+        # Core asks a name again at most every 30 s, and only after a connection was lost: a service whose pods move
+        # would be looked for at their old addresses meanwhile.
+        "grpc.dns_min_time_between_resolutions_ms": 1000,
         "grpc.max_receive_message_length": -1 if max_response is None else max_response,
         "grpc.max_send_message_length": -1,
         # One policy, ours: no TXT record may bring another.
@@ -54,18 +60,23 @@ def channel_args(
     if service_config is None:
         args["grpc.enable_retries"] = 0
     else:
-        args["grpc.service_config"] = service_config
+        args[SERVICE_CONFIG] = service_config
         # Core keeps 256 KiB of a request for its retries and forgets to retry any larger one.
-        room = (
-            profile.replay_buffer_bytes
-            if max_request is None
-            else max(profile.replay_buffer_bytes, 2 * max_request)
-        )
-        args["grpc.per_rpc_retry_buffer_size"] = room
+        args["grpc.per_rpc_retry_buffer_size"] = replay_room(profile, max_request)
     if endpoint.socket is not None:
         # A socket has no host name; core would send its path as :authority, which servers refuse.
         args["grpc.default_authority"] = endpoint.authority
     return list((args | dict(own)).items())
+
+
+def plain_args(args: Iterable[ChannelOption]) -> list[ChannelOption]:
+    """The same arguments without a policy for retries."""
+    return [(name, "{}" if name == SERVICE_CONFIG else value) for name, value in args]
+
+
+def replay_room(profile: Profile, max_request: int | None) -> int:
+    """How many bytes of a call are kept, so that it can be sent again."""
+    return max(profile.replay_buffer_bytes, 2 * (max_request or 0))
 
 
 def proxy_allowed(endpoint: Endpoint, proxy: bool | None) -> bool:

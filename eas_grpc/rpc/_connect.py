@@ -17,9 +17,10 @@ from eas_grpc.endpoint import Endpoint
 from eas_grpc.errors import ConfigError, PlaintextTokenWarning
 from eas_grpc.options import Profile, StreamLimits, check_channel_options, check_seconds, profile_named
 from eas_grpc.retry import RetryPolicy, service_config
-from eas_grpc.rpc._args import channel_args
+from eas_grpc.rpc._args import SERVICE_CONFIG, channel_args, plain_args, replay_room
 from eas_grpc.rpc._idempotent import idempotent_methods
 from eas_grpc.rpc._policy import CallPolicy
+from eas_grpc.rpc._replay import Replays
 from eas_grpc.settings import ARGUMENT, Settings, find_settings
 
 __all__ = ["DEFAULT_DEADLINE", "DEFAULT_MAX_RESPONSE", "Plan", "call_policy", "plan"]
@@ -38,6 +39,8 @@ class Plan:
     endpoint: Endpoint
     credentials: grpc.ChannelCredentials | None
     args: list[tuple[str, Any]]
+    # The same without core's retries.
+    plain_args: list[tuple[str, Any]]
     policy: CallPolicy
 
 
@@ -62,15 +65,22 @@ def plan(
     chosen = profile_named(profile)
     own = check_channel_options(options)
     tokens = _tokens(found)
-    policy = call_policy(
-        tokens, deadline=deadline, profile=chosen, stream_limits=stream_limits, max_request=max_request
-    )
     if proxy is not None and not isinstance(proxy, bool):
         raise ConfigError(
             "proxy must be True, False or None; a proxy's address belongs into the variable http_proxy"
         )
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ConfigError(f"retry must be a RetryPolicy or None, not {type(retry).__name__}")
+    # Whoever brings a service config of their own has core do by it what they want.
+    ours = None if any(name == SERVICE_CONFIG for name, _ in own) else retry
+    policy = call_policy(
+        tokens,
+        deadline=deadline,
+        profile=chosen,
+        stream_limits=stream_limits,
+        max_request=max_request,
+        retry=ours,
+    )
     args = channel_args(
         address,
         chosen,
@@ -83,7 +93,7 @@ def plan(
     secure = _credentials(address, credentials)
     if tokens is not None and secure is None:
         _warn_plaintext(address)
-    return Plan(address, secure, args, policy)
+    return Plan(address, secure, args, args if ours is None else plain_args(args), policy)
 
 
 def _tokens(found: Settings) -> TokenSource | None:
@@ -135,19 +145,21 @@ def call_policy(
     profile: Profile,
     stream_limits: StreamLimits | None,
     max_request: int | Unset | None,
+    retry: RetryPolicy | None = None,
 ) -> CallPolicy:
-    """The policy for the calls, checked."""
+    """The policy for the calls, checked; `retry` is for those that core must not retry."""
     if stream_limits is not None and not isinstance(stream_limits, StreamLimits):
         raise ConfigError(
             "stream_limits must be StreamLimits(first_message=..., gap=...) or None for no limits"
         )
-    limit = profile.max_request_bytes if isinstance(max_request, Unset) else max_request
+    limit = _size("max_request", profile.max_request_bytes if isinstance(max_request, Unset) else max_request)
     return CallPolicy(
         tokens=tokens,
         deadline=check_seconds("deadline", deadline, allow_none=True),
         stream_limits=stream_limits,
-        max_request=_size("max_request", limit),
+        max_request=limit,
         warn_request=profile.warn_request_bytes,
+        replays=None if retry is None else Replays(retry, replay_room(profile, limit)),
     )
 
 

@@ -37,6 +37,12 @@ _CREDENTIAL_TEXTS = ("sufficient security level", "plugin failed", "Credentials 
 # The one exception to both: core refuses the channel's own arguments with INVALID_ARGUMENT.
 _NO_CHANNEL = ("Failed to create channel", "Failed to create client channel")
 
+# Where core does not follow gRPC's table of HTTP statuses.
+_CORRECTED: dict[tuple[int | None, str], str] = {(431, "UNKNOWN"): "INTERNAL"}
+
+# statuscodes.md: "Error parsing returned status" is UNKNOWN; core says INTERNAL.
+_UNREADABLE_STATUS = "Error parsing 'grpc-status' metadata"
+
 # Newer cores do not say whether a status came from the peer; their own texts give them away.
 _CLIENT_TEXTS = (
     "failed to connect to all addresses",
@@ -138,11 +144,27 @@ _CLIENT_HINTS = (
         "WRONG_VERSION_NUMBER",
         "the other side does not speak TLS: write http:// or no scheme (EAS gRPC: port 80)",
     ),
+    (
+        "certificate has expired",
+        "the server's certificate has expired: it has to be renewed there, unless this machine's clock is wrong",
+    ),
+    (
+        "certificate is not yet valid",
+        "the server's certificate is not valid yet: compare this machine's clock with the right time",
+    ),
     ("CERTIFICATE_VERIFY_FAILED", "the server's certificate is not trusted: pass its CA in credentials="),
     ("Hostname Verification", "the server's certificate is for another name: use that name as the endpoint"),
     (
         "not in peer certificate",
         "the server's certificate is for another name: use that name as the endpoint",
+    ),
+    (
+        "PROTOCOL_VERSION",
+        "the server offers no TLS that is safe: it has to speak TLS 1.2 or newer",
+    ),
+    (
+        "UNSUPPORTED_PROTOCOL",
+        "the server offers no TLS that is safe: it has to speak TLS 1.2 or newer",
     ),
     ("security handshaker", "the certificates in credentials= cannot be read: pass the bytes of PEM files"),
     (
@@ -180,24 +202,44 @@ _CLIENT_HINTS = (
     ("Invalid metadata", "a metadata key or value is not allowed: lower-case keys, printable ASCII values"),
 )
 
+_PAGE_HINT = (
+    "the answer is not gRPC but perhaps a page, and grpc lost its HTTP status: something in front refuses the call"
+    " (token, rate, no instance), or the address or metadata.enable_grpc is wrong"
+)
+_ENDED_HINT = (
+    "something in front of the service ended this call: it was silent for longer than that allows, or it is refused"
+    " (token, rate, no instance) and grpc lost the HTTP status"
+)
+_SWALLOWED_HINT = (
+    "the other side broke this call off: a restart, a time limit, or a refusal of a stream of requests"
+    " (token, method, limit) whose reason a proxy swallowed"
+)
+_OVERTAKEN_HINT = (
+    "the other side ended this call before all requests were sent, and grpc.aio lost its reason (token, method,"
+    " limit, no instance): a call with a single request shows it"
+)
+
 # Core's too, but it does not tell whether the service or something in front of it caused them.
 _TRANSPORT_HINTS = (
     (":path:", "the metadata of the call are larger than the other side takes: up to 8 KB are safe"),
     ("received metadata size exceeds", "the answer's headers are too large: up to 8 KB are safe"),
-    ("END_STREAM", "the answer is not gRPC (a web page?): check the address and metadata.enable_grpc"),
+    ("END_STREAM flag received) (RST_STREAM", _ENDED_HINT),
+    ("END_STREAM", _PAGE_HINT),
     (
         "No status received",
         "the answer is not gRPC (a web page?): check the address and metadata.enable_grpc",
     ),
     (
         "RST_STREAM with error code 7",
-        "the other side did not begin this call: too many at once; send it again",
+        "the other side did not begin this call: too many at once, or nothing behind it answers; send it again",
     ),
+    ("RST_STREAM with error code 8", _SWALLOWED_HINT),
     ("RST_STREAM with error code 11", "the other side asks for fewer calls or pings: slow down"),
     (
         "RST_STREAM",
         "the other side broke this call off: a restart, or a time limit of the service or the gateway",
     ),
+    ("Internal error from Core", _OVERTAKEN_HINT),
     ("Stream removed", "the answer broke off or is not gRPC: check the address and metadata.enable_grpc"),
 )
 
@@ -250,6 +292,9 @@ def explain(
     text = details or ""
     match = _HTTP_STATUS.search(text)
     http_status = int(match[1]) if match else None
+    status = _CORRECTED.get((http_status, status), status)
+    if status == "INTERNAL" and _UNREADABLE_STATUS in text:
+        status = "UNKNOWN"
     origin = _origin(status, text, debug, http_status, answered=bool(trailing_metadata))
     hint = _hint(status, text, debug, origin, http_status)
     if status == "UNAUTHENTICATED" and not token_sent and origin is not Origin.CLIENT:

@@ -6,11 +6,12 @@ import logging
 import sys
 from typing import Any
 
-from eas_grpc.auth import AUTHORIZATION, Masked, TokenSource, bearer
+from eas_grpc.auth import AUTHORIZATION, Masked, Renewal, TokenSource, bearer
 from eas_grpc.calls import CallShape, Metadata, check_metadata, has_key
 from eas_grpc.deadline import UNSET, call_timeout
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
+from eas_grpc.rpc._replay import Attempts, Replays
 from eas_grpc.rpc._status import refusal
 
 __all__ = ["CallPolicy", "secret_in"]
@@ -32,8 +33,13 @@ class CallPolicy:
         stream_limits: StreamLimits | None,
         max_request: int | None,
         warn_request: int | None,
+        replays: Replays | None = None,
     ) -> None:
         self.tokens = tokens
+        self._renewal = None if tokens is None else Renewal(tokens)
+        self._replays = replays
+        # How many bytes of a stream of requests are kept, to be sent again.
+        self.replay_room = 0 if replays is None else replays.room
         self.deadline = deadline
         self.stream_limits = stream_limits
         self.max_request = max_request
@@ -57,20 +63,28 @@ class CallPolicy:
         """The limits per message for a call: where responses stream and the caller set no timeout."""
         return self.stream_limits if shape.many_responses and timeout is UNSET else None
 
+    def attempts(self, method: str) -> Attempts | None:
+        """For a call whose requests stream; None where it is not to be tried again."""
+        return None if self._replays is None else self._replays.attempts(method)
+
     def second_chance(self, sent: Metadata | None) -> Metadata | None:
         """Metadata for one more try after UNAUTHENTICATED, if the source now gives another token.
 
-        None where the caller brought an authorization of its own or the token is still the same.
+        None where the caller brought an authorization of its own or the token is still the same. Calls that are
+        refused together with the same token ask the source once.
         """
         # A pair of ours stands first and is masked; anything else was the caller's.
-        if self.tokens is None or not sent or not isinstance(sent[0][1], Masked):
+        if self._renewal is None or not sent or not isinstance(sent[0][1], Masked):
             return None
         try:
-            fresh = self._authorization(self.tokens.current())
+            token = self._renewal.after(secret_in(sent))
         except Exception as error:
             # The service's refusal is the better answer, and callbacks that wait for it must be called.
             _logger.warning("no second try: the token source failed with %s", type(error).__name__)
             return None
+        if token is None:
+            return None
+        fresh = self._authorization(token)
         return None if sent[0] == fresh[0] else fresh + sent[1:]
 
     def oversize(self, size: int, method: str) -> CallFailure | None:

@@ -10,7 +10,15 @@ from eas_grpc.rpc._explain import explain
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._status import refusal
 
-__all__ = ["Refused", "RequestCheck", "iterator_failure", "message_size", "silence", "unreadable"]
+__all__ = [
+    "Refused",
+    "RequestCheck",
+    "iterator_failure",
+    "message_size",
+    "silence",
+    "unanswered",
+    "unreadable",
+]
 
 
 class Refused(Exception):
@@ -97,6 +105,19 @@ def unreadable(method: str) -> CallFailure:
     With the words of grpc's blocking calls.
     """
     return explain("INTERNAL", "Exception deserializing response!", method=method)
+
+
+def unanswered(method: str) -> CallFailure:
+    """The failure of a call that the service ended with OK but without its response, for which grpc hands out None.
+
+    The code is that of statuscodes.md: "Response cardinality violation".
+    """
+    return refusal(
+        "UNIMPLEMENTED",
+        "the service answered OK without a message",
+        method,
+        "the service, or a proxy in front of it, ended the call without its response: look into the service's log",
+    )
 
 
 def _not_serialized(request: Any, error: Exception, method: str) -> CallFailure:

@@ -13,15 +13,16 @@ from typing import Any, NoReturn
 
 import grpc
 
-from eas_grpc.calls import CallShape, Metadata
+from eas_grpc.calls import CallShape, Metadata, with_compression
 from eas_grpc.deadline import UNSET, Deadline
 from eas_grpc.errors import ConfigError
+from eas_grpc.rpc._feeds import RequestFeed
 from eas_grpc.rpc._foreign import as_call
 from eas_grpc.rpc._fork import gate
 from eas_grpc.rpc._policy import CallPolicy, secret_in
-from eas_grpc.rpc._requests import Refused, RequestCheck
+from eas_grpc.rpc._requests import Refused, RequestCheck, unanswered
 from eas_grpc.rpc._status import RpcCallError, RpcMisuseError, misuse, sync_error
-from eas_grpc.rpc._sync_calls import RequestFeed, StreamCall, UnaryCall
+from eas_grpc.rpc._sync_calls import StreamCall, UnaryCall
 
 __all__ = ["PolicyChannel"]
 
@@ -29,14 +30,15 @@ __all__ = ["PolicyChannel"]
 # shared with threads which the child does not have; so they are kept until the process ends.
 _inherited: list[Any] = []
 
-Build = Callable[["list[tuple[str, Any]]"], grpc.Channel]
+Build = Callable[["list[tuple[str, Any]]", bool], grpc.Channel]
 
 
 class PolicyChannel(grpc.Channel):
-    """A channel with a policy. `build` makes grpc's own channel: once, and once more in a forked child.
+    """A channel with a policy. `build` makes grpc's own channels: in each process one, and a second one when a call
+    streams its requests, which core must not retry (see `_replay`); the two share a connection.
 
     It is given arguments to add: in a child one that no other process has, so that core does not hand out the
-    parent's connection, which it finds by target and arguments.
+    parent's connection, which it finds by target and arguments. And whether core may retry.
     """
 
     def __init__(
@@ -49,29 +51,44 @@ class PolicyChannel(grpc.Channel):
         self._renew([])
 
     def _renew(self, more_args: list[tuple[str, Any]]) -> None:
-        self._own = self._build(more_args)
-        self._inner = (
-            grpc.intercept_channel(self._own, *self._interceptors) if self._interceptors else self._own
-        )
+        self._more_args = more_args
+        self._own = self._build(more_args, True)
+        self._inner = self._intercepted(self._own)
+        self._own_plain: Any = None
+        self._plain: Any = None
         # Last: another thread that sees this process's number must find this process's channel.
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<eas_grpc channel to {self._described}>"
 
+    def _intercepted(self, own: grpc.Channel) -> grpc.Channel:
+        return grpc.intercept_channel(own, *self._interceptors) if self._interceptors else own
+
     def inner(self) -> grpc.Channel:
         """The channel of this process below the policy, with the caller's interceptors."""
         if self._pid != os.getpid():
             with gate.renewing:
                 if self._pid != os.getpid():
-                    _inherited.extend((self._own, self._inner))
+                    _inherited.extend((self._own, self._inner, self._own_plain, self._plain))
                     self._renew([("eas_grpc.pid", os.getpid())])
         return self._inner
 
-    def started(self, call: Any) -> Any:
+    def plain(self) -> grpc.Channel:
+        """The same without core's retries, for calls that stream their requests."""
+        self.inner()
+        if self._plain is None:
+            with gate.renewing:
+                if self._plain is None:
+                    self._own_plain = self._build(self._more_args, False)
+                    self._plain = self._intercepted(self._own_plain)
+        plain: grpc.Channel = self._plain
+        return plain
+
+    def started(self, call: Any, *, streams_requests: bool) -> Any:
         """Notes a stream or future that has just been started on this channel; returns it as a call."""
         call = as_call(call)
-        gate.opened(self._own, call)
+        gate.opened(self._own_plain if streams_requests else self._own, call)
         return call
 
     def __reduce__(self) -> NoReturn:
@@ -106,6 +123,8 @@ class PolicyChannel(grpc.Channel):
     def close(self) -> None:
         """Ends all calls and the connection."""
         self.inner().close()
+        if self._plain is not None:
+            self._plain.close()
 
     def __enter__(self) -> PolicyChannel:
         return self
@@ -145,7 +164,8 @@ class _MultiCallable:
     def _target(self) -> Any:
         """grpc's own multicallable; it takes the bytes that `_check` has made."""
         if self._pid != os.getpid():
-            make = getattr(self._channel.inner(), self._shape.name.lower())
+            inner = self._channel.plain() if self._shape.many_requests else self._channel.inner()
+            make = getattr(inner, self._shape.name.lower())
             self._made = make(self._method, None, self._response_deserializer, self._registered)
             self._pid = os.getpid()
         return self._made
@@ -168,17 +188,23 @@ class _MultiCallable:
         """Starts a stream or future through `start` and wraps it."""
         timeout, metadata, rest = said
         seconds, sent = self._begin(timeout, metadata)
-        payload = self._payload(request) if feed is None else iter(feed)
+        payload = self._payload(request) if feed is None else None
+        streams = feed is not None
 
         def begin(metadata: Any, timeout: float | None) -> Any:
             gate.enter()
             try:
-                return self._channel.started(start(payload, timeout, metadata, **rest))
+                call = start(payload if feed is None else iter(feed), timeout, metadata, **rest)
+                return self._channel.started(call, streams_requests=streams)
             finally:
                 gate.leave()
 
         limits = self._policy.limits(self._shape, timeout)
-        return wrapper(self._policy, self._method, begin, sent, seconds, feed, limits)
+        attempts = self._policy.attempts(self._method) if streams else None
+        return wrapper(self._policy, self._method, begin, sent, seconds, feed, limits, attempts)
+
+    def _feed(self, requests: Any) -> RequestFeed:
+        return RequestFeed(requests, self._check, self._method, self._policy.replay_room)
 
 
 _EXPERT = ("credentials", "wait_for_ready", "compression")
@@ -252,11 +278,14 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
     ) -> Any:
         gate.enter()
         try:
-            return call(payload, seconds, sent, **rest)
+            answer = call(payload, seconds, sent, **rest)
         except grpc.RpcError as error:
             raise sync_error(error, self._method, secret_in(sent)) from None
         finally:
             gate.leave()
+        if answer is None or (type(answer) is tuple and answer[0] is None):
+            raise RpcCallError(unanswered(self._method))
+        return answer
 
 
 class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
@@ -285,9 +314,11 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
     def future(
         self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        feed = RequestFeed(request_iterator, self._check, self._method)
-        said = _said(timeout, metadata, more, named)
-        return self._open(UnaryCall, self._target().future, None, feed, said)
+        timeout, metadata, rest = _said(timeout, metadata, more, named)
+        # grpcio (1.71 to 1.85) forgets the compression of a future whose requests stream.
+        metadata = with_compression(metadata, rest.pop("compression", None))
+        said = timeout, metadata, rest
+        return self._open(UnaryCall, self._target().future, None, self._feed(request_iterator), said)
 
 
 class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
@@ -296,5 +327,5 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
     def __call__(
         self, request_iterator: Any, timeout: Any = UNSET, metadata: Any = None, *more: Any, **named: Any
     ) -> Any:
-        feed = RequestFeed(request_iterator, self._check, self._method)
-        return self._open(StreamCall, self._target(), None, feed, _said(timeout, metadata, more, named))
+        said = _said(timeout, metadata, more, named)
+        return self._open(StreamCall, self._target(), None, self._feed(request_iterator), said)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -19,39 +19,17 @@ from eas_grpc.deadline import Deadline
 from eas_grpc.errors import CallFailure
 from eas_grpc.options import StreamLimits
 from eas_grpc.rpc._explain import masked
+from eas_grpc.rpc._feeds import RequestFeed
 from eas_grpc.rpc._foreign import as_call
 from eas_grpc.rpc._policy import CallPolicy, secret_in
-from eas_grpc.rpc._requests import iterator_failure, silence
+from eas_grpc.rpc._replay import EXPIRED, Attempts
+from eas_grpc.rpc._requests import silence, unanswered
 from eas_grpc.rpc._status import RpcCallError, debug_text, sync_error
 from eas_grpc.rpc._watch import GapWatch
 
-__all__ = ["RequestFeed", "Start", "StreamCall", "UnaryCall"]
+__all__ = ["Start", "StreamCall", "UnaryCall"]
 
 Start = Callable[["Metadata | None", "float | None"], Any]
-
-
-class RequestFeed:
-    """The caller's requests on their way into grpc, which reads them on a thread of its own.
-
-    If reading or checking one fails, the exception goes on into grpc, which cancels the call, so that the
-    service does not take half a stream for a whole one. grpc calls that UNKNOWN; what really happened is here.
-    """
-
-    def __init__(self, requests: Iterable[Any], check: Callable[[Any], Any], method: str) -> None:
-        self._requests = requests
-        self._check = check
-        self._method = method
-        self.failure: CallFailure | None = None
-        self.cause: Exception | None = None
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            for request in self._requests:
-                yield self._check(request)
-        except Exception as error:
-            self.cause = error
-            self.failure = iterator_failure(error, self._method)
-            raise
 
 
 class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
@@ -66,6 +44,7 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         timeout: float | None,
         feed: RequestFeed | None = None,
         limits: StreamLimits | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         self._limits = limits
         self._policy = policy
@@ -74,8 +53,10 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         self._metadata = metadata
         self._deadline = Deadline.after(timeout, time.monotonic())
         self._feed = feed
-        # A stream of requests cannot be sent twice: its iterator has been used up.
+        # Another token is not tried with a stream of requests; what is sent again for UNAVAILABLE counts in `attempts`.
         self._tries_left = 0 if feed is not None or policy.tokens is None else 1
+        self._attempts = attempts
+        self._stopped = threading.Event()
         self._renewing = threading.Lock()
         self._inner: Any = self._begin(metadata, timeout)
 
@@ -83,16 +64,21 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         return self._start(metadata, timeout)
 
     def _renewed(self, failed: Any) -> bool:
-        """Whether the call goes on in another try than `failed`, which is over.
+        """Whether the call goes on in another try than `failed`, which is over; waits until that is due.
 
-        It does if the service refused the token and the source has another one by now.
+        It does if the service refused the token and the source has another one by now, or if it was UNAVAILABLE and
+        the stream of requests can be sent again.
         """
-        if not self._tries_left and self._inner is failed:
+        if not self._tries_left and self._attempts is None and self._inner is failed:
             return False
         with self._renewing:
             if self._inner is not failed:
                 return True
-            if failed.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            code = failed.code()
+            if code is grpc.StatusCode.UNAVAILABLE and self._attempts is not None:
+                return self._sent_again(failed, self._attempts)
+            self._attempts = None
+            if code is not grpc.StatusCode.UNAUTHENTICATED or not self._tries_left:
                 return False
             self._tries_left = 0
             metadata = self._policy.second_chance(self._metadata)
@@ -101,6 +87,40 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
             self._metadata = metadata
             self._inner = self._begin(metadata, self._deadline.remaining(time.monotonic()))
             return True
+
+    def _sent_again(self, failed: Any, attempts: Attempts) -> bool:
+        assert self._feed is not None
+        wait = attempts.wait(failed.initial_metadata(), failed.trailing_metadata())
+        left = self._deadline.remaining(time.monotonic())
+        if (
+            wait is None
+            or not self._feed.whole
+            or self._stopped.wait(wait if left is None else min(wait, left))
+        ):
+            self._attempts = None
+            return False
+        expired = left is not None and wait >= left
+        timeout = EXPIRED if expired else self._deadline.remaining(time.monotonic())
+        self._inner = self._begin(self._metadata, timeout)
+        return True
+
+    def _waits(self, inner: Any) -> bool:
+        """Whether `inner`, which is over, may be followed by another attempt after a pause."""
+        return self._attempts is not None and inner.code() is grpc.StatusCode.UNAVAILABLE
+
+    def _last(self) -> Any:
+        """grpc's own call, of the last attempt; waits for its end."""
+        inner = self._settled()
+        while self._waits(inner) and self._renewed(inner):
+            inner = self._settled()
+        return inner
+
+    def _answered(self) -> None:
+        """There is a response: nothing is sent again."""
+        self._tries_left = 0
+        if self._attempts is not None:
+            self._attempts.succeeded()
+            self._attempts = None
 
     def _settled(self) -> Any:
         """grpc's own call, of the last try."""
@@ -126,29 +146,32 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
 
     def code(self) -> grpc.StatusCode:
         """The status; waits for it."""
-        inner = self._settled().code()
+        inner = self._last().code()
         failure = self._local_failure()
         return inner if failure is None else grpc.StatusCode[failure.status]
 
     def details(self) -> Any:
         """The text that came with the status; waits for it."""
-        details = self._masked(self._settled().details())
+        details = self._masked(self._last().details())
         failure = self._local_failure()
         return details if failure is None else failure.details
 
     def debug_error_string(self) -> Any:
         """What grpc core adds for its developers."""
-        inner = self._settled()
+        inner = self._last()
         inner.code()
         return self._masked(debug_text(inner))
 
     def initial_metadata(self) -> Any:
         """What the service sent first; waits for it."""
-        return self._settled().initial_metadata()
+        inner = self._settled()
+        metadata = inner.initial_metadata()
+        # A call that has ended may go on in another attempt; one that has not must not be waited for.
+        return self._last().initial_metadata() if inner.done() else metadata
 
     def trailing_metadata(self) -> Any:
         """What the service sent with its status; waits for it."""
-        return self._settled().trailing_metadata()
+        return self._last().trailing_metadata()
 
     def is_active(self) -> bool:
         """Whether the call is still under way."""
@@ -165,6 +188,8 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
     def cancel(self) -> bool:
         """Ends the call on this side, a second try included."""
         self._tries_left = 0
+        self._attempts = None
+        self._stopped.set()
         return bool(self._inner.cancel())
 
     def cancelled(self) -> bool:
@@ -216,30 +241,48 @@ class UnaryCall(_Call):
     def result(self, timeout: float | None = None) -> Any:
         """The response; waits for it at most `timeout` seconds. Raises RpcCallError, grpc.FutureTimeoutError."""
         until = Deadline.after(timeout, time.monotonic())
-        inner = self._inner
-        try:
-            return super().result(timeout)
-        except RpcCallError:
-            renewed = self._renewed(inner)
-            # It prints what the service said, unmasked, where a frame's locals are shown.
-            del inner
-            if not renewed:
-                raise
-        return super().result(until.remaining(time.monotonic()))
+        while True:
+            inner = self._inner
+            try:
+                response = super().result(until.remaining(time.monotonic()))
+            except RpcCallError:
+                renewed = self._renewed(inner)
+                # It prints what the service said, unmasked, where a frame's locals are shown.
+                del inner
+                if not renewed:
+                    raise
+            else:
+                self._answered()
+                if response is None:
+                    raise RpcCallError(unanswered(self._method))
+                return response
 
     def done(self) -> bool:
-        """Whether the call is over, its second try included."""
+        """Whether the call is over, its further tries included."""
         inner = self._inner
-        return bool(inner.done()) and not self._renewed(inner)
+        if not inner.done():
+            return False
+        if self._waits(inner):
+            if not self._renewing.locked():
+                threading.Thread(target=self._renewed, args=(inner,), daemon=True).start()
+            return False
+        return not self._renewed(inner)
 
     def running(self) -> bool:
         """Whether the call is still under way."""
         return not self.done()
 
     def add_done_callback(self, fn: Callable[[Any], None]) -> None:
-        """Calls `fn` with this call when it is over, its second try included."""
+        """Calls `fn` with this call when it is over, its further tries included."""
 
         def finished(inner: Any) -> None:
+            if self._waits(inner):
+                # Not on grpc's own thread, which serves all calls of the channel.
+                threading.Thread(target=go_on, args=(inner,), daemon=True).start()
+            else:
+                go_on(inner)
+
+        def go_on(inner: Any) -> None:
             if self._renewed(inner):
                 self.add_done_callback(fn)
             else:
@@ -276,7 +319,7 @@ class StreamCall(_Call):
                 message = self._read()
             finally:
                 self._watch.disarm()
-        self._tries_left = 0
+        self._answered()
         if self._limits is not None:
             self._limit = self._limits.gap
         return message

@@ -9,10 +9,11 @@ import grpc
 from eas_grpc.calls import CallShape
 from eas_grpc.deadline import UNSET
 from eas_grpc.errors import ConfigError
+from eas_grpc.rpc._feeds import RequestFeed
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._requests import Refused, RequestCheck
 from eas_grpc.rpc._status import RpcCallError, RpcMisuseError, misuse
-from eas_grpc.rpc._sync_calls import RequestFeed, StreamCall, UnaryCall
+from eas_grpc.rpc._sync_calls import StreamCall, UnaryCall
 
 __all__ = ["PolicyInterceptor"]
 

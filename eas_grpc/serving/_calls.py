@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from eas_grpc.serving._access import LOGGER, CallRecord, failure_text, printable
 
@@ -91,11 +92,15 @@ class BadMessage(Exception):
 
 
 def quiet(method: str, convert: Any) -> Any:
-    """The (de)serializer, with what it raises kept here: the log has it, with its traceback."""
+    """The (de)serializer, with what it raises kept here: the log has it, with its traceback where it is no caller's fault."""
 
     def converted(value: Any) -> Any:
         try:
             return convert(value)
+        except DecodeError as error:
+            # Anybody can send what is no message; a traceback for each would let them fill the log.
+            _logger.warning("%s: a message could not be read: %s", printable(method), printable(str(error)))
+            raise BadMessage from None
         except Exception:
             _logger.exception("%s: a message could not be read or written", printable(method))
             raise BadMessage from None

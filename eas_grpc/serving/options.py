@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from eas_grpc.auth import check_token
+from eas_grpc.auth import check_token, hides_tokens
 from eas_grpc.errors import ConfigError
 from eas_grpc.options import check_seconds, milliseconds
 
@@ -20,13 +20,15 @@ _LARGEST_INT = 2**31 - 1
 _SERVICE_OR_METHOD = re.compile(r"/[\w.]+/\w*\Z")
 
 
+@hides_tokens
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """The limits and habits of a server. The defaults keep one hostile connection from starving the others.
 
-    Times are in seconds, sizes in bytes. `max_concurrent_streams` counts the calls of one connection and has
-    to stay below `max_workers`, or that one connection could occupy every worker; `max_concurrent_rpcs`
-    counts all calls, those above it are refused with RESOURCE_EXHAUSTED. Clients may ping every
+    Times are in seconds, sizes in bytes. `max_concurrent_streams` counts the calls of one connection, whose
+    client keeps further ones back until there is room, and has to stay below `max_workers`, or that one connection
+    could occupy every worker: threads, made when they are needed. `max_concurrent_rpcs` counts all calls, those
+    above it are refused with RESOURCE_EXHAUSTED. Clients may ping every
     `min_ping_interval`, idle or not; one that pings faster more than `max_ping_strikes` times is
     disconnected. `tokens` turns the token check on: a call has to bring one of them, except to `open_methods`,
     each a service (`/package.Service/`) or one method (`/package.Service/Method`). `grace` is how long calls may go on after a stop.
@@ -37,9 +39,9 @@ class ServerOptions:
     """
 
     max_message_bytes: int = 64 * _MIB
-    max_workers: int = 32
-    max_concurrent_streams: int = 16
-    max_concurrent_rpcs: int = 64
+    max_workers: int = 128
+    max_concurrent_streams: int = 100
+    max_concurrent_rpcs: int = 400
     min_ping_interval: float = 10.0
     max_ping_strikes: int = 2
     keepalive_interval: float = 60.0
@@ -73,7 +75,7 @@ class ServerOptions:
     @classmethod
     def behind_gateway(cls) -> ServerOptions:
         """For a server behind a gateway, which sends the calls of all callers over few connections."""
-        return cls(max_workers=64, max_concurrent_streams=48)
+        return cls(max_workers=192, max_concurrent_streams=160)
 
     @property
     def watch_limit(self) -> int:
@@ -97,7 +99,7 @@ def checked_options(options: object) -> ServerOptions:
     if not isinstance(options, ServerOptions):
         raise ConfigError(
             f"options must be a serving.ServerOptions, not {type(options).__name__}:"
-            " options=ServerOptions(max_workers=64)"
+            " options=ServerOptions(max_workers=200)"
         )
     return options
 
@@ -108,6 +110,9 @@ def channel_args(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_concurrent_streams", options.max_concurrent_streams),
+        # Otherwise core counts a call until its memory is free, some moments after the client has the answer and begins
+        # the next, and refuses that one: UNAVAILABLE, under load, for a client that keeps to the limit.
+        ("grpc.http.overload_protection", 0),
         # Two servers sharing a port by accident would share the calls at random as well.
         ("grpc.so_reuseport", 0),
         # The C macro is called ..MIN_RECV_PING_INTERVAL..; an argument spelt like it is ignored in silence.

@@ -14,6 +14,7 @@ import h11
 from server_demo.gateway._exchange import Caller, Exchange, Head, Sent
 from server_demo.gateway._http1_heads import REASONS, RefusedHead, head_bytes, request_head
 from server_demo.gateway._http1_request import Http1Caller
+from server_demo.gateway._limits import LEAST_OF_BODY, Patience
 from server_demo.gateway._link import Link
 
 __all__ = ["Http1Side"]
@@ -58,6 +59,8 @@ class Http1Side:
         self._catching_up = False
         self._lingering_bytes: int | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._patience = Patience()
+        self._received_bytes = 0
 
     @property
     def idle(self) -> bool:
@@ -82,6 +85,7 @@ class Http1Side:
                 self._close()
             return
         caller = self._caller
+        self._received_bytes += len(data)
         if caller is not None and caller.raw:
             self._piped += data
         else:
@@ -117,6 +121,24 @@ class Http1Side:
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.gone()
+
+    def check(self, now: float, *, held_up: bool) -> None:
+        """Answers 408 where a head, or the next piece of a body, is waited for too long."""
+        caller = self._caller
+        if self._closed or self._lingering_bytes is not None or held_up:
+            waiting = False
+        elif caller is None:
+            waiting = bool(self._conn.trailing_data[0])
+        else:
+            waiting = not (caller.raw or caller.request_complete or caller.paused)
+        if caller is None:
+            late = self._patience.is_over(now, waiting=waiting, done=self.link.exchanges)
+        else:
+            late = self._patience.is_over(
+                now, waiting=waiting, done=self._received_bytes, least=LEAST_OF_BODY
+            )
+        if late:
+            self._refuse(408, "The request did not come in time.")
 
     def writable_again(self) -> None:
         """What was written has gone to the system."""
@@ -201,6 +223,7 @@ class Http1Side:
         if body is None:
             return
         caller = self._caller = Http1Caller(self, self._conn, request, self._ended)
+        self._patience = Patience()
         self.link.exchanges += 1
         caller.exchange = self._start(head, caller)
         if self._conn.they_are_waiting_for_100_continue:
@@ -233,6 +256,7 @@ class Http1Side:
             self._pipe_begun_or_ended(caller)
             return
         self._caller = None
+        self._patience = Patience()
         self._to_head = False
         self._let_go()
         caller.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -112,7 +113,9 @@ class ServiceConnection(asyncio.Protocol):
             if self._read_ended:
                 self._transport.close()
             else:
-                self._transport.write_eof()
+                # A service that has reset the connection is noticed later.
+                with contextlib.suppress(OSError):
+                    self._transport.write_eof()
 
     def abort(self) -> None:
         """Ends the connection at once; a call on it hears so."""

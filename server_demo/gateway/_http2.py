@@ -53,13 +53,16 @@ class Connection:
         self.streams: dict[int, Stream] = {}
         self.failed: str | None = None
         self._settings_heard = 0
+        self.settings_acknowledged = False
+        # How many streams the peer has reset that were not answered yet.
+        self.broken_off = 0
         self.peer_max_streams = f.LARGEST_WINDOW
         # The last stream that the peer will answer; None as long as it has not said goodbye.
         self.peer_goaway: int | None = None
         self._max_streams = max_streams
         largest = max_header_bytes * _PATIENCE_WITH_HEADERS
         self._blocks = f.HeaderReader(largest, sort_out)
-        self._frames = FrameReader(
+        self.frames = FrameReader(
             {
                 f.DATA: self._on_data,
                 f.HEADERS: self._on_headers,
@@ -74,7 +77,7 @@ class Connection:
             preface=self._server,
             largest_block=largest,
         )
-        self._last_peer_stream = 0
+        self.last_peer_stream = 0
         self._next_stream = 1
         self._refuse_above: int | None = None
         # A stream that stands still must not stop another: their own windows are to be the bound.
@@ -96,7 +99,7 @@ class Connection:
     @property
     def greeted(self) -> bool:
         """Whether the peer's settings are known."""
-        return self._frames.greeted
+        return self.frames.greeted
 
     @property
     def may_open(self) -> bool:
@@ -112,10 +115,9 @@ class Connection:
 
     def open(self, headers: Headers, owner: StreamOwner) -> Stream:
         """Opens a stream with a request's headers, as a client."""
-        stream = Stream(self._next_stream, self.sender.initial_window)
+        stream = self.streams[self._next_stream] = Stream(self._next_stream, self.sender.initial_window)
         self._next_stream += 2
         stream.owner = owner
-        self.streams[stream.id] = stream
         self.sender.headers(stream, headers)
         return stream
 
@@ -127,7 +129,7 @@ class Connection:
 
     def goaway(self, code: int = f.NO_ERROR, *, refuse_above: int | None = None, text: bytes = b"") -> None:
         """Says goodbye: streams above `refuse_above` are not answered (none of those that are still to come)."""
-        last = self._last_peer_stream if refuse_above is None else refuse_above
+        last = self.last_peer_stream if refuse_above is None else refuse_above
         # Never more than was said before (RFC 9113, 6.8).
         self._refuse_above = last if self._refuse_above is None else min(last, self._refuse_above)
         self._say(f.frame(f.GOAWAY, 0, 0, f.word(self._refuse_above) + f.word(code) + text))
@@ -144,17 +146,18 @@ class Connection:
 
     # What the peer does.
 
-    def feed(self, data: bytes) -> None:
-        """Takes bytes of the peer, in pieces of any size."""
+    def feed(self, data: bytes, most: int | None = None) -> bool:
+        """Takes bytes of the peer, in pieces of any size; deals with so many frames at most, and says if there are more."""
         if self.failed is not None:
-            return
+            return False
         self._settings_heard = 0
         try:
-            self._frames.feed(data)
+            return self.frames.feed(data, most)
         except Http2Error as error:
             self.failed = str(error)
             self.goaway(error.code, text=self.failed.encode())
             self.lost()
+            return False
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
@@ -173,7 +176,7 @@ class Connection:
             stream.length -= len(data)
         if stream.window_left < 0 or self._is_misplaced(stream, end=end):
             self._credit(None, size)
-            self._break(stream, f.FLOW_CONTROL_ERROR if stream.window_left < 0 else f.PROTOCOL_ERROR)
+            self.break_off(stream, f.FLOW_CONTROL_ERROR if stream.window_left < 0 else f.PROTOCOL_ERROR)
             return
         owner = stream.owner
         assert owner is not None
@@ -197,14 +200,14 @@ class Connection:
         stream = self.streams.get(number)
         if stream is not None:
             self._later_headers(stream, fields, end=end)
-        elif self._server and number % 2 and number > self._last_peer_stream:
+        elif self._server and number % 2 and number > self.last_peer_stream:
             self._open(number, fields, end=end)
         else:
             self._headers_on_closed(number)
 
     def _later_headers(self, stream: Stream, fields: Fields, *, end: bool) -> None:
         if stream.remote_closed:
-            self._break(stream, f.STREAM_CLOSED)
+            self.break_off(stream, f.STREAM_CLOSED)
             return
         if stream.headed:
             problem = wrong_trailers(fields) or (None if end else "trailers that are not the end")
@@ -216,7 +219,7 @@ class Connection:
             elif end:
                 problem = "an end after 1xx"
         if problem is not None or (end and stream.length):
-            self._break(stream, f.PROTOCOL_ERROR)
+            self.break_off(stream, f.PROTOCOL_ERROR)
             return
         if end:
             self._close_remote(stream)
@@ -224,11 +227,10 @@ class Connection:
         stream.owner.on_headers(fields, end=end)
 
     def _open(self, number: int, fields: Fields, *, end: bool) -> None:
-        self._last_peer_stream = number
+        self.last_peer_stream = number
         if self._refuse_above is not None and number > self._refuse_above:
             return
-        stream = Stream(number, self.sender.initial_window)
-        self.streams[number] = stream
+        stream = self.streams[number] = Stream(number, self.sender.initial_window)
         if len(self.streams) > self._max_streams:
             self.reset(stream, f.REFUSED_STREAM)
             return
@@ -246,7 +248,7 @@ class Connection:
         """Whether the peer may not know yet that nobody listens on this stream any more."""
         if number in self._reset_by_us:
             return True
-        return self._refuse_above is not None and self._refuse_above < number <= self._last_peer_stream
+        return self._refuse_above is not None and self._refuse_above < number <= self.last_peer_stream
 
     def _headers_on_closed(self, number: int) -> None:
         """Headers open a stream or end it: there are no others."""
@@ -259,7 +261,7 @@ class Connection:
     def _data_on_closed(self, number: int, stream: Stream | None) -> None:
         self._check_known(number, "DATA")
         if stream is not None:
-            self._break(stream, f.STREAM_CLOSED)
+            self.break_off(stream, f.STREAM_CLOSED)
         elif not self._is_late(number):
             self._say_reset(number, f.STREAM_CLOSED)
 
@@ -267,6 +269,7 @@ class Connection:
         self._check_known(number, "RST_STREAM")
         stream = self.streams.get(number)
         if stream is not None:
+            self.broken_off += not stream.local_closed
             self._tell_reset(stream, f.word_at(payload))
 
     def _on_settings(self, flags: int, _number: int, payload: bytes) -> None:
@@ -277,6 +280,7 @@ class Connection:
         if flags & f.ACK:
             if payload:
                 raise Http2Error(f.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with content")
+            self.settings_acknowledged = True
             return
         # Of the same setting the last counts: a frame full of windows is not worked off one by one.
         for key, value in dict(f.settings_in(payload)).items():
@@ -320,7 +324,7 @@ class Connection:
             return
         stream.window += more
         if not more or stream.window > f.LARGEST_WINDOW:
-            self._break(stream, f.FLOW_CONTROL_ERROR if more else f.PROTOCOL_ERROR)
+            self.break_off(stream, f.FLOW_CONTROL_ERROR if more else f.PROTOCOL_ERROR)
         else:
             self.sender.pump(stream)
 
@@ -350,7 +354,7 @@ class Connection:
                 self._wake()
 
     def _check_known(self, number: int, what: str) -> None:
-        known = self._last_peer_stream if self._server else self._next_stream - 1
+        known = self.last_peer_stream if self._server else self._next_stream - 1
         if number > known or number % 2 == 0:
             raise Http2Error(f.PROTOCOL_ERROR, f"{what} on a stream that was never opened")
 
@@ -374,7 +378,7 @@ class Connection:
         stream.local_closed = stream.remote_closed = True
         self.sender.forget(stream)
 
-    def _break(self, stream: Stream, code: int) -> None:
+    def break_off(self, stream: Stream, code: int) -> None:
         """Our verdict over a stream: the peer gets a reset, and the owner hears of it as if it came from there."""
         owner = stream.owner
         self.reset(stream, code)

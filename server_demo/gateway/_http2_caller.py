@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from server_demo.gateway import _frames as f
@@ -10,12 +11,19 @@ from server_demo.gateway._exchange import Caller, Exchange, Head, Headers, Sent
 from server_demo.gateway._http2 import Connection
 from server_demo.gateway._http2_rules import Fields
 from server_demo.gateway._http2_send import Stream
+from server_demo.gateway._limits import LEAST_OF_BODY, Pace, Patience
 from server_demo.gateway._link import Link, Outbox
 
 __all__ = ["Http2Caller", "Http2Side"]
 
 # How long a client of plain HTTP may finish a request that is answered: a reset makes some of them forget the answer.
 _PATIENCE_SECONDS = 5.0
+# So many frames of one connection, and then it is somebody else's turn.
+_FRAMES_AT_ONCE = 128
+# Calls that a client breaks off: so many at once, then so many a second. Each has cost as much as one that is answered,
+# but does not make the client wait for anything.
+_BREAKS_AT_ONCE = 500
+_BREAKS_PER_SECOND = 1000
 
 
 class Http2Side:
@@ -37,6 +45,10 @@ class Http2Side:
             opened=self._opened, wake=self.touch, max_streams=max_streams, max_header_bytes=max_header_bytes
         )
         self._leaving = False
+        # Frames have come that are not dealt with yet: nothing more is read until they are.
+        self._resting = False
+        self._breaks = Pace(_BREAKS_PER_SECOND, _BREAKS_AT_ONCE)
+        self._patience = Patience()
         self.touch()
 
     @property
@@ -46,8 +58,24 @@ class Http2Side:
 
     def feed(self, data: bytes) -> None:
         """Bytes have come."""
-        self.connection.feed(data)
+        before = self.connection.broken_off
+        more = self.connection.feed(data, 0 if self._resting else _FRAMES_AT_ONCE)
+        pause = self._breaks.pause(self.connection.broken_off - before, time.monotonic())
+        if (more or pause) and not self._resting:
+            self._rest(pause)
         self.touch()
+
+    def _rest(self, seconds: float) -> None:
+        self._resting = True
+        self.link.pause_reading()
+        asyncio.get_running_loop().call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if not self.link.closed:
+            self._outbox.during(self.feed, b"")
+            if not self._resting:
+                self.link.resume_reading()
 
     def eof(self) -> None:
         """A client that sends nothing more is gone: HTTP/2 cannot do without its window updates."""
@@ -56,6 +84,26 @@ class Http2Side:
     def lost(self) -> None:
         """The connection is gone."""
         self.connection.lost()
+
+    def check(self, now: float, *, held_up: bool) -> None:
+        """Closes where an answer of the protocol's is waited for too long, and breaks off bodies that do not come.
+
+        Not those of gRPC: a stream may be quiet.
+        """
+        connection = self.connection
+        owes = not connection.settings_acknowledged or connection.frames.in_block
+        if self._patience.is_over(now, waiting=owes and not held_up):
+            connection.goaway(f.SETTINGS_TIMEOUT, text=b"SETTINGS or headers did not come in time")
+            self.flush()
+            self.link.close()
+            return
+        for stream in tuple(connection.streams.values()):
+            caller = stream.owner
+            if stream.patient and isinstance(caller, Http2Caller):
+                waiting = not (held_up or self._resting or stream.remote_closed) and stream.window_left > 0
+                if caller.body_is_late(now, waiting=waiting):
+                    connection.break_off(stream, f.CANCEL)
+                    self.touch()
 
     def writable_again(self) -> None:
         """Bodies go on."""
@@ -120,7 +168,7 @@ class Http2Side:
 class Http2Caller:
     """One stream, as a Caller and as the owner that the connection tells what comes."""
 
-    __slots__ = ("_over", "_side", "_stream", "close_after", "exchange")
+    __slots__ = ("_over", "_patience", "_received_bytes", "_side", "_stream", "close_after", "exchange")
 
     def __init__(self, side: Http2Side, stream: Stream) -> None:
         self.close_after = False
@@ -128,6 +176,8 @@ class Http2Caller:
         self._over = False
         self._side = side
         self._stream = stream
+        self._patience = Patience()
+        self._received_bytes = 0
         self.exchange: Exchange
 
     @property
@@ -181,8 +231,13 @@ class Http2Caller:
         """Trailers, which no service of EAS reads."""
         self.on_end()
 
+    def body_is_late(self, now: float, *, waiting: bool) -> bool:
+        """Whether the body has not come on for too long."""
+        return self._patience.is_over(now, waiting=waiting, done=self._received_bytes, least=LEAST_OF_BODY)
+
     def on_data(self, data: bytes, sent: Sent) -> None:
         """A piece of the request's body."""
+        self._received_bytes += len(data)
         if self._over:
             sent()
         else:

@@ -42,8 +42,17 @@ class FrameReader:
         self._block: tuple[int, int, list[bytes]] | None = None
         self._block_size = 0
 
-    def feed(self, data: bytes) -> None:
-        """Takes bytes of the peer. Raises Http2Error, after which nothing more can be read."""
+    @property
+    def in_block(self) -> bool:
+        """Whether a header block has begun that is not complete."""
+        return self._block is not None
+
+    def feed(self, data: bytes, most: int | None = None) -> bool:
+        """Takes bytes of the peer, and deals with so many frames at most; whether there are more.
+
+        What is left is dealt with by the next call, for which `data` may be empty. Raises Http2Error, after which
+        nothing more can be read.
+        """
         if self._buffer:
             data = self._buffer + data
         at, size = 0, len(data)
@@ -52,7 +61,7 @@ class FrameReader:
                 raise Http2Error(f.PROTOCOL_ERROR, "no HTTP/2 preface")
             if size < len(f.PREFACE):
                 self._buffer = data
-                return
+                return False
             self._awaits_preface = False
             at = len(f.PREFACE)
         while size - at >= f.FRAME_HEAD.size:
@@ -63,9 +72,15 @@ class FrameReader:
                 raise Http2Error(f.FRAME_SIZE_ERROR, "a frame longer than announced")
             if end > size:
                 break
+            if most is not None:
+                if not most:
+                    self._buffer = data[at:]
+                    return True
+                most -= 1
             self._frame(kind, flags, stream & f.LARGEST_WINDOW, data[start:end])
             at = end
         self._buffer = data[at:] if at < size else b""
+        return False
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if not self.greeted:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-__all__ = ["MessageSizes", "RateLimit", "Slots", "Ticket"]
+__all__ = [
+    "LEAST_OF_BODY",
+    "PATIENCE_SECONDS",
+    "MessageSizes",
+    "Pace",
+    "Patience",
+    "RateLimit",
+    "Slots",
+    "Ticket",
+]
 
 # gRPC's length prefix: one byte that says whether the message is compressed, four of its size, big-endian.
 _PREFIX = 5
+
+# So long is waited for what a peer has begun: the head of a request, and so much more of a body.
+PATIENCE_SECONDS = 60.0
+LEAST_OF_BODY = 30_000
 
 
 class RateLimit:
@@ -34,6 +47,44 @@ class RateLimit:
             return False
         self._tokens -= 1
         return True
+
+
+class Pace:
+    """Slows down what may happen so many times at once, and then so often a second; refuses nothing."""
+
+    __slots__ = ("_at_once", "_last", "_level", "_per_second")
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._at_once = at_once
+        self._level = 0.0
+        self._last: float | None = None
+
+    def pause(self, count: int, now: float) -> float:
+        """It has happened `count` times more by `now`: how many seconds to wait before it may again."""
+        if self._last is not None:
+            self._level = max(0.0, self._level - (now - self._last) * self._per_second)
+        self._last = now
+        self._level += count
+        return max(0.0, self._level - self._at_once) / self._per_second
+
+
+class Patience:
+    """Tells when a peer has kept us waiting for too long; asked now and then."""
+
+    __slots__ = ("_done", "_since")
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._done = 0
+
+    def is_over(self, now: float, *, waiting: bool, done: int = 0, least: int = 1) -> bool:
+        """Whether it was `waiting` for PATIENCE_SECONDS, in which `done` did not grow by `least`."""
+        if not waiting:
+            self._since = None
+        elif self._since is None or done - self._done >= least:
+            self._since, self._done = now, done
+        return self._since is not None and now - self._since >= PATIENCE_SECONDS
 
 
 class Ticket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from server_demo.gateway._frames import PREFACE
+from server_demo.gateway._limits import Patience
+from server_demo.gateway._outbox import Outbox
 from server_demo.gateway._shape import OPEN, Shape
 
 __all__ = ["Link", "Outbox", "Side"]
@@ -45,42 +48,8 @@ class Side(Protocol):
     def close_gracefully(self) -> None:
         """Closes when nothing is under way any more, with the protocol's farewell."""
 
-
-class Outbox:
-    """Lets what one event causes on a connection leave in one write."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: dict[Callable[[], object], None] = {}
-        self._planned = False
-        self._busy = False
-
-    def add(self, flush: Callable[[], object]) -> None:
-        """`flush` is called once, as soon as the present event is dealt with."""
-        self._waiting[flush] = None
-        if not self._planned and not self._busy:
-            self._planned = True
-            self._loop.call_soon(self._later)
-
-    def during(self, feed: Callable[[bytes], object], data: bytes) -> None:
-        """Deals with bytes that have come; what they cause leaves when that is done."""
-        self._busy = True
-        try:
-            feed(data)
-        finally:
-            self._busy = False
-            self.flush()
-
-    def flush(self) -> None:
-        """The event is dealt with."""
-        while self._waiting:
-            for flush in tuple(self._waiting):
-                del self._waiting[flush]
-                flush()
-
-    def _later(self) -> None:
-        self._planned = False
-        self.flush()
+    def check(self, now: float, *, held_up: bool) -> None:
+        """Ends what the caller has begun and does not go on with; not what is `held_up` on its way."""
 
 
 class Link(asyncio.Protocol):
@@ -129,6 +98,7 @@ class Link(asyncio.Protocol):
         self._shut_by_us = self._shut_by_peer = False
         self._dripping: asyncio.TimerHandle | None = None
         self._trickling: asyncio.TimerHandle | None = None
+        self._patience = Patience()
 
     @property
     def writable(self) -> bool:
@@ -144,7 +114,8 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends bytes, through whatever the link has to suffer."""
-        if self.closed or self._closing is not None:
+        # A transport that has failed tells `connection_lost` later, and complains of what is written until then.
+        if self.closed or self._closing is not None or self._transport.is_closing():
             return
         if self._suffers.plain_out and not self._held:
             self._transport.write(data)
@@ -181,6 +152,14 @@ class Link(asyncio.Protocol):
             self.close()
         else:
             self.side.close_gracefully()
+
+    def check(self, now: float) -> None:
+        """Is called now and then: closes what says nothing, or does not go on with what it has begun."""
+        held_up = self._suffers != OPEN
+        if self.side is not None:
+            self.side.check(now, held_up=held_up)
+        elif self._patience.is_over(now, waiting=not held_up):
+            self.close()
 
     def pause_reading(self) -> None:
         """Takes no more bytes for now."""
@@ -367,9 +346,12 @@ class Link(asyncio.Protocol):
         self._shut_by_us = True
         if self._shut_by_peer:
             self._transport.close()
-        elif self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
+            return
+        # The peer may have reset the connection, which the transport does not know yet.
+        with contextlib.suppress(OSError):
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+                return
             # TLS has no half-close of its own: the connection underneath has.
             raw = self._transport.get_extra_info("socket")
             if raw is not None:

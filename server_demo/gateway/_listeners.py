@@ -20,8 +20,10 @@ _logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _AGAIN_SECONDS = 0.05
-# How often is looked for idle connections, at most and at least, in seconds.
-_SWEEP = (0.01, 5.0)
+# Of the event loop, until an accepted connection is made.
+_TURNS = 5
+# How often is looked for idle and slow connections, at most and at least, in seconds.
+_SWEEP = (0.01, 1.0)
 
 
 class Listeners:
@@ -53,6 +55,24 @@ class Listeners:
                 server.close()
         for link in tuple(self._core.links):
             link.abort()
+
+    async def refuse(self) -> None:
+        """Listens no more."""
+        servers = [each for each in (self._server, *self._instances.values()) if each is not None]
+        for server in servers:
+            for listener in server.sockets:
+                self._core.loop.remove_reader(listener.fileno())
+        # asyncio cannot bear it when a server closes under a connection that it has just accepted.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        for server in servers:
+            server.close()
+
+    def leave(self) -> None:
+        """Says goodbye to every connection, which ends when nothing is under way on it."""
+        for link in tuple(self._core.links):
+            link.leave()
+        self._core.flush()
 
     def restart(self, down: float) -> None:
         """Breaks the connections to the gateway, refuses new ones for `down` seconds, and listens there again."""
@@ -122,11 +142,12 @@ class Listeners:
         self._again = self._core.loop.create_task(again())
 
     def _sweep(self) -> None:
-        """Closes connections that were idle for too long; looks ten times in that time."""
+        """Closes connections that were idle or slow for too long; looks at least ten times in that time."""
         core = self._core
         timeout, now = core.options.idle_timeout, core.now()
         seen: dict[Link, tuple[int, float]] = {}
-        for link in core.links:
+        for link in tuple(core.links):
+            link.check(now)
             count, since = self._seen.get(link, (-1, now))
             if not link.idle or count != link.exchanges:
                 since = now

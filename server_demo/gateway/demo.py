@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from eas_grpc.errors import ConfigError
+from eas_grpc.serving import ServerOptions
 from eas_grpc.serving._run import stop_signals
 from server_demo import app, http_services
 from server_demo.gateway.gateway import Gateway
@@ -91,6 +92,8 @@ def serve(
 ) -> int:
     """Runs a gateway with the demo behind it until SIGTERM or SIGINT; returns the exit status 0.
 
+    Calls under way then have the time that a server of ours gives them.
+
     Says `ready on host:port` once it serves, and then where its admin interface, its certificate and its page are. Raises ConfigError
     as `Gateway` does.
     """
@@ -107,4 +110,5 @@ def serve(
         if gateway.page is not None:
             say(f"page on {gateway.page}")
         wait()
+        gateway.drain(ServerOptions().grace)
     return 0

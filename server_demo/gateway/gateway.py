@@ -36,6 +36,8 @@ _HANDLER_THREADS = 32
 _STOP_SECONDS = 1.0
 # Of the loop, until what was begun on it is done.
 _TURNS = 5
+# How often is looked whether the last call is over.
+_DRAIN_SECONDS = 0.01
 
 
 class Gateway:
@@ -159,6 +161,13 @@ class Gateway:
             self.stop()
             raise
         return self
+
+    def drain(self, grace: float = 10.0) -> None:
+        """Listens no more, tells every client to leave, and waits at most `grace` seconds for the calls under way.
+
+        `stop()` follows. What is neither a call nor idle, such as a WebSocket, is waited for as well.
+        """
+        self._wait(self._drain(grace))
 
     def stop(self) -> None:
         """Ends every connection and listens no more; a second time does nothing."""
@@ -325,6 +334,15 @@ class Gateway:
             except OSError:
                 reason = why_not_bound("127.0.0.1", self._wanted_admin_port) or "it cannot be had"
                 raise refusal("127.0.0.1", self._wanted_admin_port, reason) from None
+
+    async def _drain(self, grace: float) -> None:
+        core = self._started()
+        assert self._listeners is not None
+        until = core.now() + grace
+        await self._listeners.refuse()
+        self._listeners.leave()
+        while core.links and core.now() < until:  # noqa: ASYNC110 - once in its life
+            await asyncio.sleep(_DRAIN_SECONDS)
 
     async def _stop(self) -> None:
         if self._core is not None:

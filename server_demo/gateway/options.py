@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from eas_grpc.auth import check_token
+from eas_grpc.auth import check_token, hides_tokens
 from eas_grpc.errors import ConfigError
 from eas_grpc.options import check_seconds
 
@@ -21,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}\Z")
 
 
+@hides_tokens
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """A service behind the gateway: its name, where it runs, who may call it, and its own limits.

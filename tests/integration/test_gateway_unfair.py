@@ -89,6 +89,44 @@ def test_a_flood_of_settings_ends_the_connection(gateway):
         assert peer.until(lambda each: each.kind == f.GOAWAY).code == f.ENHANCE_YOUR_CALM
 
 
+def test_a_client_that_breaks_off_call_after_call_lets_others_have_their_turn(gateway):
+    head = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", b"/api/predict/echo"),
+        (b":authority", b"h"),
+    ]
+    block = f.header_block([*head, (b"authorization", TOKEN.encode())])
+    calls = b"".join(
+        frame(f.HEADERS, f.END_HEADERS, n, block) + f.frame(f.RST_STREAM, 0, n, f.word(f.CANCEL))
+        for n in range(1, 4001, 2)
+    )
+
+    def send() -> None:
+        with H2Peer(gateway.address) as peer:
+            peer.send(calls, f.frame(f.PING, 0, 0, b"12345678"))
+            peer.until(lambda each: each.kind == f.PING)
+
+    began = time.perf_counter()
+    longest = busy_seconds(gateway, send)
+    # All in one go it would be nearly the whole time.
+    assert longest < (time.perf_counter() - began) / 3
+
+
+@pytest.mark.parametrize("begin", [b"", b"POST / HTTP/1.1\r\nX-A: b\r\n", f.PREFACE + f.settings_frame([])])
+def test_who_begins_and_does_not_go_on_is_not_waited_for_for_ever(begin, monkeypatch):
+    monkeypatch.setattr("server_demo.gateway._limits.PATIENCE_SECONDS", 0.2)
+    with Gateway(options=GatewayOptions(idle_timeout=600)) as gateway:
+        host, port = gateway.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as raw:
+            raw.sendall(begin)
+            said = b""
+            while piece := raw.recv(65536):
+                said += piece
+    assert said.startswith(b"HTTP/1.1 408") if b"POST" in begin else True
+    assert f.word(f.SETTINGS_TIMEOUT) in said if b"PRI" in begin else True
+
+
 def test_the_path_that_is_remembered_is_cut(gateway):
     assert ask(gateway.address, "GET", "/api/predict/echo/" + "a" * 50_000, [], b"").status == 401
     assert len(gateway.calls()[-1].method) <= 1000

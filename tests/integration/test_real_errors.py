@@ -184,7 +184,7 @@ CASES = [
     Case("415", says(415), "UNKNOWN", GATEWAY, "does not take gRPC", 415),
     Case("418", says(418), "UNKNOWN", GATEWAY, "HTTP 418 instead of the service", 418),
     Case("429", says(429), "UNAVAILABLE", GATEWAY, "slow down", 429),
-    Case("431", says(431), "UNKNOWN", GATEWAY, "metadata of the call are too large", 431),
+    Case("431", says(431), "INTERNAL", GATEWAY, "metadata of the call are too large", 431),
     Case("450", says(450), "UNKNOWN", GATEWAY, "queue is full", 450),
     Case("500", says(500), "UNKNOWN", GATEWAY, "look at the service's log", 500),
     Case("502", says(502), "UNAVAILABLE", GATEWAY, "broke the connection to the gateway", 502),

@@ -89,7 +89,7 @@ def test_one_connection_with_unfinished_calls_does_not_starve_another(colour, ki
         attack(server.port, *ATTACKS[kind]),
     ):
         if kind == "streams":
-            gate.wait_entered(16)
+            gate.wait_entered(100)
         for _ in range(20):
             for shape in SHAPES:
                 assert call(channel, shape, b"hi", metadata=bearer()) == b"hi"
@@ -133,8 +133,16 @@ def test_pings_as_frequent_as_our_clients_send_are_borne_and_more_frequent_ones_
     assert outcomes == [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE]
 
 
+def test_a_bare_client_with_more_calls_than_one_connection_may_have_loses_none(colour):
+    options = ServerOptions(max_concurrent_streams=4)
+    with running(colour, options=options) as server, dial(server) as channel:
+        for _ in range(5):
+            pending = [channel.unary_unary(path("unary_unary")).future(b"hi") for _ in range(100)]
+            assert {p.result(timeout=30) for p in pending} == {b"hi"}
+
+
 def test_calls_from_many_connections_at_once_are_all_answered(colour):
     with running(colour) as server, ExitStack() as stack:
         channels = [stack.enter_context(dial(server)) for _ in range(4)]
-        pending = [c.unary_unary(path("unary_unary")).future(b"hi") for c in channels for _ in range(16)]
+        pending = [c.unary_unary(path("unary_unary")).future(b"hi") for c in channels for _ in range(90)]
         assert {p.result(timeout=30) for p in pending} == {b"hi"}

@@ -20,6 +20,7 @@ class FakeLink:
         self.secure = secure
         self.writable = True
         self.exchanges = 0
+        self.closed = False
         self.written = b""
         self.log: list[str] = []
         self.reading = True

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eas_grpc.errors import ConfigError
-from eas_grpc.retry import RetryPolicy, service_config
+from eas_grpc.retry import RetryPolicy, Throttle, backoff, covers, service_config
 
 names = st.from_regex(r"[A-Za-z_]\w*(\.\w+)*(/[A-Za-z_]\w*)?", fullmatch=True)
 ascii_names = names.filter(str.isascii)
@@ -170,3 +170,46 @@ def test_a_policy_that_core_would_refuse_or_bend_is_refused_with_the_fix(
 def test_exclude_may_be_any_sequence_and_is_kept_as_a_tuple() -> None:
     assert RetryPolicy(exclude=["a.B", "a.C/D"]).exclude == ("a.B", "a.C/D")
     hash(RetryPolicy(exclude=["a.B"]))
+
+
+# ---- the same decisions, for the calls that we retry ourselves
+
+
+_METHODS = st.sampled_from(["a.B/C", "a.B/D", "a.E/C", "B/C", "x.Y/Z"])
+_EXCLUDED = st.lists(st.sampled_from(["a.B/C", "a.B", "a.E", "B/C", "/a.B/D", "/B"]), max_size=4)
+
+
+@given(_METHODS, _EXCLUDED, st.booleans())
+def test_what_is_covered_is_what_core_would_retry_by_the_config(
+    method: str, exclude: list[str], safe: bool
+) -> None:
+    policy = RetryPolicy(exclude=tuple(exclude))
+
+    def idempotent(service: str) -> tuple[str, ...]:
+        return ("C",) if safe and service == "a.B" else ()
+
+    config = json.loads(service_config(policy, idempotent) or "")
+    service, _, name = method.partition("/")
+    wanted = [{"service": service, "method": name}, {"service": service}, {}]
+    entries = [
+        (wanted.index(given), "retryPolicy" in each)
+        for each in config["methodConfig"]
+        for given in each["name"]
+        if given in wanted
+    ]
+    assert covers(policy, f"/{method}", idempotent) is min(entries)[1], "the most exact name decides"
+
+
+@given(st.integers(1, 4), st.floats(0, 1))
+def test_a_wait_is_spread_by_twenty_percent_and_bounded(made: int, chance: float) -> None:
+    wait = backoff(RetryPolicy(initial_backoff=0.1, multiplier=2, max_backoff=0.3), made, chance)
+    middle = min(0.1 * 2 ** (made - 1), 0.3)
+    assert 0.8 * middle <= wait <= 1.2 * middle * (1 + 1e-9)
+
+
+def test_the_throttle_holds_back_at_half_and_recovers_slowly() -> None:
+    throttle = Throttle()
+    assert [throttle.failed() for _ in range(500)] == [True] * 499 + [False]
+    for _ in range(25):
+        throttle.succeeded()
+    assert [throttle.failed() for _ in range(3)] == [True, True, False]

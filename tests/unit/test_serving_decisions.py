@@ -240,5 +240,5 @@ def test_services_can_bring_descriptors_and_ask_for_the_health():
 
 
 def test_options_survive_a_pickle_for_programs_that_start_servers_in_processes():
-    options = ServerOptions(max_workers=20)
+    options = ServerOptions(max_workers=200)
     assert pickle.loads(pickle.dumps(options)) == options

@@ -20,8 +20,8 @@ BAD = [
     ({"max_workers": 0}, "max_workers=0 must be from 1"),
     ({"max_workers": "8"}, "max_workers must be a whole number, not '8'"),
     ({"max_concurrent_streams": 0}, "max_concurrent_streams=0 must be from 1"),
-    ({"max_concurrent_streams": 32}, "max_concurrent_streams=32 must be below max_workers=32"),
-    ({"max_workers": 16}, "max_concurrent_streams=16 must be below max_workers=16"),
+    ({"max_concurrent_streams": 128}, "max_concurrent_streams=128 must be below max_workers=128"),
+    ({"max_workers": 16}, "max_concurrent_streams=100 must be below max_workers=16"),
     ({"max_concurrent_rpcs": -1}, "max_concurrent_rpcs=-1 must be from 1"),
     ({"max_ping_strikes": -1}, "max_ping_strikes=-1 must be from 0"),
     ({"min_ping_interval": 0}, "min_ping_interval is 0, which leaves no time"),
@@ -71,6 +71,10 @@ def test_options_become_grpc_arguments_in_milliseconds_and_bytes():
     assert args["grpc.keepalive_timeout_ms"] == args["grpc.http2.ping_timeout_ms"] == 20_000
     assert args["grpc.so_reuseport"] == 0
     assert all(type(value) is int for value in args.values())
+
+
+def test_a_call_counts_for_its_connection_until_it_is_answered_and_no_longer():
+    assert dict(channel_args(ServerOptions()))["grpc.http.overload_protection"] == 0
 
 
 def test_both_profiles_of_our_clients_may_ping():

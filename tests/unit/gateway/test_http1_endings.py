@@ -235,3 +235,47 @@ def test_no_bytes_break_it(data: bytes, keep: int) -> None:
         assert all(heard.log in (["end"], ["gone"]) for heard in rig.heard)
 
     asyncio.run(run())
+
+
+# A client that sends next to nothing.
+
+ENDLESS = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n"
+
+
+async def test_a_head_that_does_not_come_to_its_end_is_408() -> None:
+    rig = Rig()
+    rig.side.check(0.0, held_up=False)
+    rig.side.check(200.0, held_up=False)
+    assert rig.link.log == []
+    for now in range(200, 261, 5):
+        rig.side.feed(b"GET / HTTP/1.1\r\n" if now == 200 else b"X-A: b\r\n")
+        rig.side.check(float(now), held_up=False)
+    assert [status for status, *_ in rig.answers()] == [408]
+    assert rig.link.log == ["half_close"]
+    rig.side.lost()
+
+
+async def test_a_body_that_hardly_comes_is_408_and_the_service_hears_of_it() -> None:
+    rig = Rig()
+    rig.side.feed(ENDLESS)
+    for now in range(100, 161, 5):
+        rig.side.feed(b"x")
+        rig.side.check(float(now), held_up=False)
+    assert [status for status, *_ in rig.answers()] == [408]
+    assert rig.heard[0].log[-1] == "gone"
+    rig.side.lost()
+
+
+async def test_what_a_client_cannot_help_is_waited_for() -> None:
+    rig = Rig(keeps=True)
+    rig.side.feed(ENDLESS)
+    rig.side.check(0.0, held_up=False)
+    rig.side.check(1000.0, held_up=True)
+    rig.side.check(1001.0, held_up=False)
+    # Comes, and then has to wait itself.
+    rig.side.feed(b"x" * 300_000)
+    assert not rig.link.reading
+    rig.side.check(1062.0, held_up=False)
+    rig.side.check(2000.0, held_up=False)
+    assert rig.link.log == []
+    rig.side.lost()

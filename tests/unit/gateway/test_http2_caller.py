@@ -174,3 +174,81 @@ async def test_a_client_that_breaks_the_protocol_or_stops_sending_is_left():
     rig = Rig()
     rig.side.eof()
     assert rig.link.log == ["close"]
+
+
+# One that sends much, and one that sends next to nothing.
+
+
+async def test_frames_are_dealt_with_in_turns_and_all_of_them():
+    rig = Rig()
+    began = len(rig.heard)
+    calls = b"".join(
+        request(n, end=True) + f.frame(f.RST_STREAM, 0, n, f.word(f.CANCEL)) for n in range(1, 801, 2)
+    )
+    rig.feed(calls)
+    assert 0 < len(rig.heard) - began < 400
+    assert not rig.link.reading
+    # What comes meanwhile waits behind it.
+    rig.feed(request(801))
+    assert rig.heard[-1].head.target == "/p"
+    while not rig.link.reading:
+        await asyncio.sleep(0)
+    assert len(rig.heard) - began == 401
+
+
+async def test_a_client_that_breaks_off_call_after_call_is_slowed_down(monkeypatch):
+    monkeypatch.setattr(_http2_caller, "_BREAKS_AT_ONCE", 10)
+    monkeypatch.setattr(_http2_caller, "_BREAKS_PER_SECOND", 100)
+    rig = Rig()
+    began = asyncio.get_running_loop().time()
+    for number in range(1, 61, 2):
+        rig.feed(request(number, end=True) + f.frame(f.RST_STREAM, 0, number, f.word(f.CANCEL)))
+    assert not rig.link.reading
+    while not rig.link.reading:
+        await asyncio.sleep(0.001)
+    assert len(rig.heard) == 30
+    assert asyncio.get_running_loop().time() - began > 0.15
+
+
+@pytest.mark.parametrize("owed", ["acknowledgement", "rest of the headers"])
+async def test_what_the_protocol_wants_of_a_client_is_not_waited_for_for_ever(owed):
+    rig = Rig()
+    if owed != "acknowledgement":
+        rig.feed(f.frame(f.SETTINGS, f.ACK, 0), request(1, flags=0))
+    rig.side.check(100.0, held_up=False)
+    rig.side.check(159.0, held_up=False)
+    assert rig.link.log == []
+    rig.side.check(160.0, held_up=False)
+    assert rig.link.log == ["close"]
+    ((kind, _, _, payload),) = rig.written()
+    assert (kind, f.word_at(payload, 4)) == (f.GOAWAY, f.SETTINGS_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        pytest.param((), True, id="plain HTTP"),
+        pytest.param(((b"content-type", b"application/grpc"),), False, id="gRPC"),
+    ],
+)
+async def test_a_body_that_hardly_comes_is_broken_off_and_a_quiet_stream_of_grpc_is_not(more, ends):
+    rig = Rig()
+    rig.feed(f.frame(f.SETTINGS, f.ACK, 0), request(1, *more))
+    for now in range(100, 161, 5):
+        rig.feed(data(1, b"x"))
+        rig.side.check(float(now), held_up=False)
+    rig.outbox.flush()
+    assert rig.heard[0].log == (["gone"] if ends else [])
+    assert [kind for kind, *_ in rig.written()] == ([f.RST_STREAM] if ends else [])
+    assert rig.link.log == []
+
+
+async def test_a_body_that_comes_or_is_held_up_on_its_way_is_waited_for():
+    rig = Rig()
+    rig.feed(f.frame(f.SETTINGS, f.ACK, 0), request(1))
+    for now in range(100, 300, 20):
+        rig.feed(data(1, b"x" * 15_000))
+        rig.side.check(float(now), held_up=False)
+    rig.side.check(1000.0, held_up=True)
+    rig.side.check(1001.0, held_up=False)
+    assert rig.heard[0].log == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server_demo.gateway._limits import MessageSizes, RateLimit, Slots
+from server_demo.gateway._limits import PATIENCE_SECONDS, MessageSizes, Pace, Patience, RateLimit, Slots
 
 
 def test_one_seconds_worth_comes_at_once_and_then_at_its_pace():
@@ -33,6 +33,24 @@ def test_a_limit_of_0_admits_everything():
 def test_a_clock_that_goes_back_takes_nothing_away():
     limit = RateLimit(2)
     assert [limit.admit(now) for now in (5.0, 4.0, 4.1)] == [True, True, False]
+
+
+def test_what_happens_too_often_is_slowed_down_to_its_pace():
+    pace = Pace(per_second=10, at_once=5)
+    assert [pace.pause(5, 100.0), pace.pause(1, 100.0), pace.pause(1, 100.0)] == pytest.approx([0, 0.1, 0.2])
+    assert [pace.pause(0, 100.25), pace.pause(1, 100.25), pace.pause(5, 107.0)] == pytest.approx([0, 0.05, 0])
+
+
+def test_patience_is_over_when_a_peer_has_not_gone_on_for_its_time_and_begins_again_with_each_step():
+    patience, late = Patience(), PATIENCE_SECONDS
+    assert not patience.is_over(0.0, waiting=True)
+    assert not patience.is_over(late - 0.1, waiting=True)
+    assert patience.is_over(late, waiting=True)
+    assert not patience.is_over(late + 1, waiting=False)
+    assert not patience.is_over(2 * late, waiting=True, done=100, least=100)
+    assert not patience.is_over(2.9 * late, waiting=True, done=200, least=100)
+    assert not patience.is_over(3.8 * late, waiting=True, done=299, least=100)
+    assert patience.is_over(3.9 * late, waiting=True, done=299, least=100)
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 0.3), max_size=300))

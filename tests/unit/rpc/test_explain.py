@@ -79,6 +79,9 @@ CORE_TEXTS = [
     ("INTERNAL", "Received RST_STREAM with error code 2", UNKNOWN, "broke this call off"),
     ("UNAVAILABLE", "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))", UNKNOWN, "send it again"),
     ("RESOURCE_EXHAUSTED", "Received RST_STREAM with error code 11", UNKNOWN, "slow down"),
+    ("CANCELLED", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", UNKNOWN, "a proxy swallowed"),
+    ("CANCELLED", "Stream removed (Data frame with END_STREAM flag received) (RST_STREAM (x))", UNKNOWN, "was silent"),
+    ("INTERNAL", "Internal error from Core", UNKNOWN, "before all requests were sent"),
     ("UNKNOWN", "Exception calling application: 'NoneType' object", SERVER, "its log has the traceback"),
     ("UNKNOWN", "Exception iterating responses: 5", SERVER, "its log has the traceback"),
     ("UNIMPLEMENTED", "Method not found!", SERVER, "in the .proto"),
@@ -155,6 +158,16 @@ def test_an_http_status_is_a_gateways_whatever_the_grpc_status(status: str, numb
     )
     assert (failure.origin, failure.http_status) == (Origin.GATEWAY, number)
     assert HTTP_STATUSES[number] in failure.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "number", "expected"),
+    [("UNKNOWN", 431, "INTERNAL"), ("UNAVAILABLE", 431, "UNAVAILABLE"), ("UNKNOWN", 430, "UNKNOWN")],
+)
+def test_a_status_that_core_forgets_is_read_as_grpcs_own_table_says(
+    status: str, number: int, expected: str
+) -> None:
+    assert explain(status, f"Received http2 header with status: {number}").status == expected
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -109,6 +109,23 @@ def test_another_token_is_a_second_chance_and_keeps_the_rest() -> None:
     assert rotating.second_chance(sent) == (bearer("new"), ("x-trace", "7"))
 
 
+def test_calls_that_were_refused_together_ask_the_source_once() -> None:
+    tokens = iter(["old", "old", "new"])
+    rotating = policy(lambda: next(tokens))
+    sent = [rotating.begin(CallShape.UNARY_UNARY, UNSET, (("x-trace", each),))[1] for each in "12"]
+    assert [rotating.second_chance(each) for each in sent] == [
+        (bearer("new"), ("x-trace", "1")),
+        (bearer("new"), ("x-trace", "2")),
+    ]
+
+
+def test_a_source_that_fails_after_a_refusal_leaves_the_refusal() -> None:
+    tokens = iter(["old"])
+    rotating = policy(lambda: next(tokens))
+    sent = rotating.begin(CallShape.UNARY_UNARY, UNSET, None)[1]
+    assert rotating.second_chance(sent) is None
+
+
 @pytest.mark.parametrize("sent", [None, (), (("authorization", "Basic abc"),), (("x-trace", "7"),)])
 def test_what_the_caller_sent_gets_no_second_chance(sent: Any) -> None:
     assert policy(SECRET).second_chance(sent) is None
