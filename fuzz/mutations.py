@@ -115,6 +115,8 @@ def _value(field: Any, old: Any, rng: random.Random) -> Any:
         return _bytes(old, rng)
     if field.type == Kind.TYPE_BOOL:
         return rng.random() < 0.5
+    if field.type == Kind.TYPE_ENUM and field.enum_type.is_closed:
+        return rng.choice(field.enum_type.values).number
     if field.type in _RANGES:
         low, high = _RANGES[field.type]
         small = rng.randrange(32)

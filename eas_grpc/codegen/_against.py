@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from eas_grpc.codegen._compile import compile_protos
 from eas_grpc.codegen._elements import Schema, read_schema
@@ -99,14 +99,9 @@ def _from_folder(folder: Path, here: Here, toolchain: Toolchain) -> Schema:
 
 def _from_descriptors(path: Path, here: Here, toolchain: Toolchain) -> Schema:
     try:
-        files = FileDescriptorSet.FromString(path.read_bytes())
+        files = descriptor_set(path.read_bytes(), path)
     except OSError as error:
         raise SchemaError(f"{path} cannot be read: {error.strerror}") from error
-    except DecodeError as error:
-        raise SchemaError(
-            f"{path} is no descriptor set: write one with `eas-grpc generate --descriptor-set` or protoc's "
-            "--descriptor_set_out"
-        ) from error
     # The set does not say which of its files are imports; what is installed here is nobody's own.
     installed = proto_roots(toolchain.absolute().python)
     own = [
@@ -123,6 +118,32 @@ def _from_descriptors(path: Path, here: Here, toolchain: Toolchain) -> Schema:
     if wrong is not None:
         raise SchemaError(f"{path} is no descriptor set of a compiler: {wrong} cannot be read")
     return schema
+
+
+def descriptor_set(data: bytes, path: Path) -> FileDescriptorSet:
+    """The descriptors in a file's bytes; raises SchemaError for what no compiler writes."""
+    try:
+        files = FileDescriptorSet.FromString(data)
+    except DecodeError as error:
+        raise SchemaError(
+            f"{path} is no descriptor set: write one with `eas-grpc generate --descriptor-set` or protoc's "
+            "--descriptor_set_out"
+        ) from error
+    if not _is_text(files):
+        raise SchemaError(f"{path} is no descriptor set of a compiler: it has names that are no UTF-8")
+    return files
+
+
+def _is_text(message: Message) -> bool:
+    """Whether every text in it is one; protobuf gives bytes in place of one that is no UTF-8."""
+    for field, value in message.ListFields():
+        # None of the descriptors has a map.
+        values: list[Any] = [value] if isinstance(value, str | bytes | int | float | Message) else value
+        if field.type == field.TYPE_STRING and not all(isinstance(each, str) for each in values):
+            return False
+        if field.type in {field.TYPE_MESSAGE, field.TYPE_GROUP} and not all(map(_is_text, values)):
+            return False
+    return True
 
 
 def _from_git(against: str, here: Here, toolchain: Toolchain) -> Schema:

@@ -67,6 +67,8 @@ class Manifest:
             options = {str(key): tuple(map(str, values)) for key, values in data["options"].items()}
             maps = {key: _texts(data[key]) if key in _NEEDED else _texts(data.get(key, {})) for key in _MAPS}
             descriptor_set = str(data.get("descriptor_set", ""))
+            # What could just be read may be nested too deeply to be written.
+            is_intact = data.pop("seal", "") == _seal(data)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SchemaError(
                 f"{MANIFEST} is damaged ({type(error).__name__}: {error}); restore it or delete it, then generate again"
@@ -77,8 +79,7 @@ class Manifest:
                 raise SchemaError(
                     f"{MANIFEST} lists {path!r}, which is outside its folder; delete the manifest, then generate again"
                 )
-        seal = data.pop("seal", "")
-        return cls(options=options, descriptor_set=descriptor_set, is_intact=seal == _seal(data), **maps)
+        return cls(options=options, descriptor_set=descriptor_set, is_intact=is_intact, **maps)
 
 
 def is_inside(path: str) -> bool:
