@@ -8,14 +8,15 @@ PLUGINS := .venv-codegen-plugins
 CODEGEN := .venv-codegen
 PEERS := .venv-peers
 FUZZ := .venv-fuzz
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 120
+ROUNDS ?= 30
 PYTEST := $(BIN)/python -m pytest -n 2 -q
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop browser fuzz bench docs build clean
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop browser fuzz reliability bench docs build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -61,7 +62,7 @@ $(PEERS)/ready: pyproject.toml
 $(FUZZ)/ready: pyproject.toml
 	@echo "setting up $(FUZZ) ..."
 	$(call new-venv,$(FUZZ))
-	@$(FUZZ)/bin/python -m pip install -e .
+	@$(FUZZ)/bin/python -m pip install -e '.[serve]'
 	@if $(FUZZ)/bin/python -m pip install --only-binary :all: --group fuzz; then touch $@; fi
 
 setup: $(VENV)/dev $(CODEGEN)/ready $(PLUGINS)/ready  ## make all environments
@@ -84,11 +85,17 @@ types: $(VENV)/dev  ## mypy (strict) and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
+# The messages of the official interop cases are the scoreboard's own, and no part of the product.
+GENERATE = $(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
+INTEROP = reliability/protos --out reliability/pb --package reliability.pb --client both
+
 generate: setup  ## compile protos/ into generated/
-	@$(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
+	@$(GENERATE)
+	@$(GENERATE) $(INTEROP)
 
 check-generated: setup  ## prove that generated/ is what protos/ gives
-	@$(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin --check
+	@$(GENERATE) --check
+	@$(GENERATE) $(INTEROP) --check
 
 build: $(VENV)/dev  ## sdist and wheel into dist/
 	@rm -rf dist
@@ -110,16 +117,19 @@ interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in othe
 browser: setup  ## the gateway's live page in headless Chromium (Debian's)
 	@$(BIN)/python -m pytest -q tests/browser
 
-fuzz: $(FUZZ)/ready  ## readers of tensors and of HTTP/2 against what coverage suggests (FUZZ_SECONDS=60)
-	@$(FUZZ)/bin/python fuzz/fuzz_tensors.py $(FUZZ_SECONDS)
-	@$(FUZZ)/bin/python fuzz/fuzz_gateway.py $$(($(FUZZ_SECONDS) / 2))
+fuzz: $(FUZZ)/ready  ## everything that parses what others send, against what coverage suggests (FUZZ_SECONDS=120)
+	@$(FUZZ)/bin/python fuzz/run.py --seconds $(FUZZ_SECONDS)
 
-bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios
-	@$(BIN)/python -m benchmarks --chart benchmarks/tensors.png
+reliability: setup $(FUZZ)/ready  ## the scoreboard: short form, or `make reliability FORM=--long ONLY=C1,C3 SEED=1`
+	@scripts/reliability-tools || true
+	@$(BIN)/python -m reliability $(FORM) --only "$(ONLY)" --seed $(or $(SEED),1)
+
+bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios (ROUNDS=30)
+	@$(BIN)/python -m benchmarks --rounds $(ROUNDS) --chart benchmarks/tensors.png
 
 docs: setup  ## run the code in README and docs
 	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
 
 clean:  ## remove everything that make has made
 	rm -rf $(VENV) $(CODEGEN) $(PLUGINS) $(PEERS) $(FUZZ) .venv-portable .venv-wheel .venv-lowest dist build .coverage* .mypy_cache \
-		.pytest_cache .ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules
+		.pytest_cache .ruff_cache .hypothesis tests/interop/.build tests/interop/*/node_modules reliability/.build
