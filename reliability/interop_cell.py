@@ -10,9 +10,23 @@ from typing import Any
 from reliability.interop_calls import Answer, Calls
 from reliability.pb import interop_pb2 as pb
 
-__all__ = ["LARGE_DOWN", "LARGE_UP", "Amounts", "Cell", "Failed", "asking", "equal", "large", "ok", "zeros"]
+__all__ = [
+    "BACKEND_IDLE",
+    "LARGE_DOWN",
+    "LARGE_UP",
+    "Amounts",
+    "Cell",
+    "Failed",
+    "asking",
+    "equal",
+    "large",
+    "ok",
+    "zeros",
+]
 
 LARGE_UP, LARGE_DOWN = 271_828, 314_159
+# Seconds after which the gateway closes a connection to a server that has no calls.
+BACKEND_IDLE = 0.15
 
 
 class Failed(AssertionError):

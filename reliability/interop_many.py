@@ -7,7 +7,7 @@ import time
 import uuid
 
 from reliability.interop_calls import Calls, Talk
-from reliability.interop_cell import LARGE_DOWN, Cell, Failed, asking, equal, large, ok, zeros
+from reliability.interop_cell import BACKEND_IDLE, LARGE_DOWN, Cell, Failed, asking, equal, large, ok, zeros
 from reliability.interop_server import HOLD, RELEASE
 from reliability.pb import interop_pb2 as pb
 
@@ -77,7 +77,8 @@ async def concurrent_large_unary(cell: Cell) -> None:
 async def flow_control_pushback(cell: Cell) -> None:
     """A server that does not read stops the writer, and what lies between the two is bounded."""
     name = uuid.uuid4().hex
-    # A connection of its own: earlier traffic makes the windows of one larger.
+    # A connection of its own, behind a gateway as well: earlier traffic makes the windows of one larger.
+    await asyncio.sleep(2 * BACKEND_IDLE)
     async with cell.fresh() as calls:
         talk = calls.talk("FullDuplexCall", metadata=((HOLD, name),))
         talk.say(*[asking(_PUSHED_SIZE, 1)] * _PUSHED)

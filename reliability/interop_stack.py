@@ -10,9 +10,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from reliability.child import Child, hear, say
+from reliability.interop_cell import BACKEND_IDLE
 from reliability.interop_clients import Entry
 from reliability.interop_server import serve
 from reliability.interop_tap import listen, tap
@@ -57,7 +59,8 @@ def gate(hosts: list[str], targets: list[str], files: list[str]) -> None:
     """In a process of its own: a gateway on each host, in plaintext and with TLS, until it is killed."""
     shown = Certificate.load(*files)
     # The limits of a dedicated one: the rate of the shared one is what a soak would measure.
-    options = GatewayOptions.dedicated()
+    # Connections to services end soon, so that a case can have a new one there too (`flow_control_pushback`).
+    options = replace(GatewayOptions.dedicated(), backend_idle_timeout=BACKEND_IDLE)
     ports = {}
     with ExitStack() as stack:
         for name, its in (("plain", None), ("tls", shown)):

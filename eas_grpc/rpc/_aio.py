@@ -122,9 +122,8 @@ class PolicyAioChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Ends all calls, after at most `grace` seconds, and the connection."""
-        inner = self.inner()
-        plain = [] if self._plain is None else [self._plain.close(grace)]
-        await asyncio.gather(inner.close(grace), *plain)
+        # Both, also where the second was not needed yet, so that it is closed for calls that come later.
+        await asyncio.gather(self.inner().close(grace), self.plain().close(grace))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a channel is not pickled: call eas_grpc.aio.connect() in the other process")
@@ -200,7 +199,7 @@ class _MultiCallable:
 
     def _many(self, wrapper: Any, requests: Any, timeout: Any, metadata: Any, rest: dict[str, Any]) -> Any:
         seconds, sent = self._begin(timeout, metadata)
-        feed = AioRequestFeed(requests, self._check, self._method, self._policy.replay_room)
+        feed = AioRequestFeed(requests, self._check, self._method, self._policy.room(self._method))
         target = self._target()
 
         def begin(metadata: Metadata | None, timeout: float | None) -> Any:

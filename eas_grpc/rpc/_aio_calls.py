@@ -72,6 +72,10 @@ class _Call(grpc.aio.Call):
         self._feed = feed
         self._limits = limits
         self._tasks: set[asyncio.Task[None]] = set()
+        # Set by `cancel`, which also ends the pause between two attempts; then there is no status of grpc's for it.
+        self._stopped = asyncio.Event()
+        self._pausing = False
+        self._ended_in_pause = False
         if attempts is not None:
             self._follow(inner)
 
@@ -110,18 +114,53 @@ class _Call(grpc.aio.Call):
             if not self._may_renew:
                 return False
             code = await failed.code()
+            if code is grpc.StatusCode.OK:
+                self._answered()
+                return False
             if code is grpc.StatusCode.UNAVAILABLE and self._attempts is not None:
                 return await self._sent_again(failed, self._attempts)
-            token_left, self._token_left, self._attempts = self._token_left, False, None
+            token_left = self._token_left
+            self._no_more()
             if code is not grpc.StatusCode.UNAUTHENTICATED or not token_left:
                 return False
             metadata = self._policy.second_chance(self._metadata)
             if metadata is None:
                 return False
             self._metadata = metadata
-            assert self._restart is not None
-            self._inner = await self._restart(metadata, self._left())
-            return True
+            return await self._went_on(self._left())
+
+    async def _went_on(self, timeout: float | None) -> bool:
+        """Whether another try began; a channel that was closed meanwhile begins none."""
+        assert self._restart is not None
+        try:
+            inner = await self._restart(self._metadata, timeout)
+        except Exception:
+            self._no_more()
+            return False
+        self._inner = inner
+        if self._stopped.is_set():
+            inner.cancel()
+        return True
+
+    def _no_more(self) -> None:
+        """There is no further try, and nothing is kept for one."""
+        self._token_left = False
+        if self._attempts is not None:
+            self._attempts = None
+            if self._feed is not None:
+                self._feed.commit()
+
+    async def _renewed_for_caller(self, failed: Any) -> bool:
+        """`_renewed`; a caller who is cancelled while it waits ends the call, as while grpc.aio waits."""
+        try:
+            renewed = await self._renewed(failed)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if self._ended_in_pause:
+            self._raise_local()
+            raise asyncio.CancelledError
+        return renewed
 
     @property
     def _may_renew(self) -> bool:
@@ -130,17 +169,23 @@ class _Call(grpc.aio.Call):
     async def _sent_again(self, failed: Any, attempts: Attempts) -> bool:
         assert self._feed is not None
         wait = attempts.wait(await failed.initial_metadata(), await failed.trailing_metadata())
-        if wait is not None and self._feed.whole:
-            left = self._left()
-            await asyncio.sleep(wait if left is None else min(wait, left))
-            # It may have been cancelled meanwhile.
-            if self._attempts is not None:
-                assert self._restart is not None
-                timeout = EXPIRED if left is not None and wait >= left else self._left()
-                self._inner = await self._restart(self._metadata, timeout)
-                self._follow(self._inner)
-                return True
-        self._attempts = None
+        if wait is None or not self._feed.retire():
+            self._no_more()
+            return False
+        left = self._left()
+        self._pausing = True
+        try:
+            await asyncio.wait_for(self._stopped.wait(), wait if left is None else min(wait, left))
+        except asyncio.TimeoutError:
+            pass
+        else:
+            self._no_more()
+            return False
+        finally:
+            self._pausing = False
+        if await self._went_on(EXPIRED if left is not None and wait >= left else self._left()):
+            self._follow(self._inner)
+            return True
         return False
 
     def _left(self) -> float | None:
@@ -169,10 +214,9 @@ class _Call(grpc.aio.Call):
 
     def _answered(self) -> None:
         """There is a response: nothing is sent again."""
-        self._token_left = False
         if self._attempts is not None:
             self._attempts.succeeded()
-            self._attempts = None
+        self._no_more()
 
     async def _settled(self) -> Any:
         """grpc.aio's own call, of the last try."""
@@ -199,7 +243,10 @@ class _Call(grpc.aio.Call):
 
     async def initial_metadata(self) -> Any:
         """What the service sent first; waits for it."""
-        return await self._inner.initial_metadata()
+        inner = self._inner
+        metadata = await inner.initial_metadata()
+        # A call that has ended may go on in another attempt; one that has not must not be waited for.
+        return await (await self._settled()).initial_metadata() if inner.done() else metadata
 
     async def trailing_metadata(self) -> Any:
         """What the service sent with its status; waits for it."""
@@ -214,11 +261,11 @@ class _Call(grpc.aio.Call):
 
     def cancelled(self) -> bool:
         """Whether this side ended the call."""
-        return bool(self._inner.cancelled())
+        return self._ended_in_pause or bool(self._inner.cancelled())
 
     def done(self) -> bool:
-        """Whether the call is over."""
-        return bool(self._inner.done())
+        """Whether the call is over, its further attempts included."""
+        return self._ended_in_pause or (bool(self._inner.done()) and self._attempts is None)
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""
@@ -227,8 +274,11 @@ class _Call(grpc.aio.Call):
 
     def cancel(self) -> bool:
         """Ends the call on this side, further tries included."""
-        self._token_left, self._attempts = False, None
-        return bool(self._inner.cancel())
+        self._token_left = False
+        waits = self._pausing or (self._attempts is not None and bool(self._inner.done()))
+        self._ended_in_pause = self._ended_in_pause or waits
+        self._stopped.set()
+        return bool(self._inner.cancel()) or waits
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         """Calls `callback` with this call when it is over, its further tries included."""
@@ -251,7 +301,7 @@ class _SingleResponse(_Call):
         try:
             response = yield from inner.__await__()
         except grpc.aio.AioRpcError as error:
-            renewed = yield from self._renewed(inner).__await__()
+            renewed = yield from self._renewed_for_caller(inner).__await__()
             # It prints what the service said, unmasked, where a frame's locals are shown.
             del inner
             if not renewed:
@@ -300,7 +350,7 @@ class _ManyResponses(_Call):
         try:
             message = await read()
         except grpc.aio.AioRpcError as error:
-            renewed = await self._renewed(inner)
+            renewed = await self._renewed_for_caller(inner)
             del inner  # see _SingleResponse
             if not renewed:
                 raise self._error(error) from (None if self._feed is None else self._feed.cause)

@@ -40,7 +40,7 @@ def reader(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes | None
 
 
 def truthful(call: Any) -> Any:
-    """The call, which from now on ends with the status that core gives it."""
+    """The call, which from now on ends with the status that core gives it; one that interceptors wrap stays as it is."""
     if hasattr(call, "_cython_call"):
         call._cython_call = _CoreCall(call._cython_call)  # noqa: SLF001
     return call

@@ -2,6 +2,8 @@
 
 Reading or checking a request may fail. The exception goes on into grpc, which cancels the call, so that the service does
 not take half a stream for a whole one; what really happened is kept as `failure` and `cause`, since grpc hides it.
+
+An attempt is numbered when it is made. One that is over reads no more; what it was just reading is kept for the next.
 """
 
 from __future__ import annotations
@@ -18,42 +20,69 @@ from eas_grpc.rpc._requests import iterator_failure
 __all__ = ["AioRequestFeed", "RequestFeed"]
 
 
-class RequestFeed:
-    """For blocking calls: grpc reads on a thread of its own for each attempt. `room`: bytes kept for further ones."""
+class _Feed:
+    """What both colours know of the requests. `room`: bytes kept for further attempts; with 0 there is one attempt."""
 
-    def __init__(
-        self,
-        requests: Iterable[Any],
-        check: Callable[[Any], Any],
-        method: str,
-        room: int = 0,
-    ) -> None:
+    def __init__(self, requests: Any, check: Callable[[Any], Any], method: str, room: int = 0) -> None:
         self._requests = requests
-        self._iterator: Iterator[Any] | None = None
-        self._check = check
+        self.check = check
         self._method = method
         self._kept = Kept(room)
-        self._changed = threading.Condition()
         self._attempt = 0
-        self._reading = False
         self._over = False
         self.failure: CallFailure | None = None
         self.cause: Exception | None = None
 
-    @property
-    def whole(self) -> bool:
-        """Whether the call can be sent again, from its first request on."""
-        with self._changed:
-            return self._kept.whole and self.cause is None
+    def _failed(self, error: BaseException) -> None:
+        """Notes why reading ended; no attempt may take it for the end of the requests."""
+        if not isinstance(error, Exception):
+            error = RuntimeError(f"the iterator was ended by {type(error).__name__}")
+        self.cause = error
+        self.failure = iterator_failure(error, self._method)
+
+
+class RequestFeed(_Feed):
+    """For blocking calls: grpc reads on a thread of its own for each attempt."""
+
+    def __init__(
+        self, requests: Iterable[Any], check: Callable[[Any], Any], method: str, room: int = 0
+    ) -> None:
+        super().__init__(requests, check, method, room)
+        self._iterator: Iterator[Any] | None = None
+        self._changed = threading.Condition()
+        self._reading = False
 
     def __iter__(self) -> Iterator[Any]:
+        if not self._kept.whole and not self._attempt:
+            return self._once()
         with self._changed:
             self._attempt += 1
-            attempt = self._attempt
+            return self._all(self._attempt)
+
+    def retire(self) -> bool:
+        """Ends the present attempt; whether there can be another one."""
+        with self._changed:
+            self._attempt += 1
+            self._changed.notify_all()
+            return self._kept.whole and self.cause is None
+
+    def commit(self) -> None:
+        """No attempt follows: what has been sent is let go."""
+        with self._changed:
+            self._kept.commit()
+
+    def _once(self) -> Iterator[Any]:
+        try:
+            for request in self._requests:
+                yield self.check(request)
+        except Exception as error:
+            self._failed(error)
+            raise
+
+    def _all(self, attempt: int) -> Iterator[Any]:
         number = 0
         while self._await(attempt, number):
             with self._changed:
-                # An attempt that is over takes nothing from the one that followed it.
                 if attempt != self._attempt:
                     return
                 payload = self._kept.take(number)
@@ -79,27 +108,30 @@ class RequestFeed:
 
     def _read(self) -> None:
         """Reads one request of the caller's, without the lock: that may take as long as the caller likes."""
-        payload, over = None, False
+        read: list[Any] = []
+        over = False
         try:
             if self._iterator is None:
                 self._iterator = iter(self._requests)
-            payload = self._check(next(self._iterator))
+            read.append(self.check(next(self._iterator)))
         except StopIteration:
             over = True
-        except Exception as error:
-            self.failure = iterator_failure(error, self._method)
-            self.cause = error
-        finally:
-            with self._changed:
-                self._reading = False
-                self._over = over
-                if not over and self.cause is None:
-                    self._kept.add(payload)
-                self._changed.notify_all()
+        except BaseException as error:
+            self._failed(error)
+        with self._changed:
+            self._reading = False
+            self._over = over
+            for payload in read:
+                self._kept.add(payload)
+            self._changed.notify_all()
 
 
-class AioRequestFeed:
-    """For asyncio. `requests` is None where the caller uses `write`."""
+class AioRequestFeed(_Feed):
+    """For asyncio. `requests` is None where the caller uses `write`.
+
+    Where there may be several attempts, one task reads for all of them, when it is asked to: it has the context in which
+    the call was made, and an iterator of the caller's may hold on to that from one request to the next.
+    """
 
     def __init__(
         self,
@@ -108,77 +140,86 @@ class AioRequestFeed:
         method: str,
         room: int = 0,
     ) -> None:
-        self._requests = requests
-        self._iterator: Any = None
-        self.check = check
-        self._method = method
-        self._kept = Kept(0 if requests is None else room)
-        self._attempt = 0
-        self._reading: asyncio.Task[None] | None = None
-        self._over = False
-        self.failure: CallFailure | None = None
-        self.cause: Exception | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the call can be sent again, from its first request on."""
-        return self._kept.whole and self.cause is None
+        super().__init__(requests, check, method, 0 if requests is None else room)
+        self._reader: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._news = asyncio.Event()
+        self._closed = False
 
     def iterator(self) -> AsyncIterator[Any] | None:
         """What to hand to grpc.aio for an attempt."""
-        return None if self._requests is None else self._all()
+        if self._requests is None:
+            return None
+        if not self._kept.whole and not self._attempt:
+            return self._once()
+        self._attempt += 1
+        return self._all(self._attempt)
+
+    def retire(self) -> bool:
+        """Ends the present attempt; whether there can be another one."""
+        self._attempt += 1
+        self._tell()
+        return self._kept.whole and self.cause is None
+
+    def commit(self) -> None:
+        """No attempt follows: what has been sent is let go."""
+        self._kept.commit()
 
     def close(self) -> None:
-        """No attempt follows: the caller's iterator is not waited for any longer."""
-        if self._reading is not None:
-            self._reading.cancel()
+        """The call is over: the caller's iterator is not waited for any longer."""
+        self._closed = True
+        if self._reader is not None:
+            self._reader.cancel()
 
-    async def _all(self) -> AsyncIterator[Any]:
-        self._attempt += 1
-        attempt, number = self._attempt, 0
-        while await self._await(number):
-            # An attempt that is over takes nothing from the one that followed it.
-            if attempt != self._attempt:
-                return
-            yield self._kept.take(number)
-            number += 1
+    async def _once(self) -> AsyncIterator[Any]:
+        try:
+            async for request in self._each():
+                yield self.check(request)
+        except Exception as error:
+            self._failed(error)
+            raise
 
-    async def _await(self, number: int) -> bool:
-        """Waits for the request of this number; False when there is none."""
-        while number >= self._kept.end:
-            if self.cause is not None:
+    async def _all(self, attempt: int) -> AsyncIterator[Any]:
+        number = 0
+        while attempt == self._attempt and not self._closed:
+            if number < self._kept.end:
+                yield self._kept.take(number)
+                number += 1
+            elif self.cause is not None:
                 raise self.cause
-            if self._over:
-                return False
-            if self._reading is None:
-                self._reading = asyncio.create_task(self._read())
-            if self._kept.whole:
-                # grpc.aio cancels who waits when an attempt is over; the next one goes on from here.
-                await asyncio.shield(self._reading)
+            elif self._over:
+                return
             else:
-                await self._reading
-        return True
+                news = self._news
+                self._wanted.set()
+                if self._reader is None:
+                    self._reader = asyncio.create_task(self._read())
+                await news.wait()
 
     async def _read(self) -> None:
         try:
-            payload = self.check(await self._next())
-        except (StopIteration, StopAsyncIteration):
+            async for request in self._each():
+                self._kept.add(self.check(request))
+                self._wanted.clear()
+                self._tell()
+                await self._wanted.wait()
             self._over = True
-        except Exception as error:
-            self.cause = error
-            self.failure = iterator_failure(error, self._method)
-        else:
-            self._kept.add(payload)
+        except BaseException as error:
+            if not self._closed:
+                self._failed(error)
+            if not isinstance(error, Exception):
+                raise
         finally:
-            self._reading = None
+            self._tell()
 
-    async def _next(self) -> Any:
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _each(self) -> AsyncIterator[Any]:
         if isinstance(self._requests, AsyncIterable):
-            if self._iterator is None:
-                self._iterator = aiter(self._requests)
-            return await anext(self._iterator)
-        if self._iterator is None:
-            self._iterator = iter(self._requests or ())
-        for request in self._iterator:
-            return request
-        raise StopAsyncIteration
+            async for request in self._requests:
+                yield request
+        else:
+            for request in self._requests:
+                yield request

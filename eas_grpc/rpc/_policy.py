@@ -38,8 +38,6 @@ class CallPolicy:
         self.tokens = tokens
         self._renewal = None if tokens is None else Renewal(tokens)
         self._replays = replays
-        # How many bytes of a stream of requests are kept, to be sent again.
-        self.replay_room = 0 if replays is None else replays.room
         self.deadline = deadline
         self.stream_limits = stream_limits
         self.max_request = max_request
@@ -66,6 +64,10 @@ class CallPolicy:
     def attempts(self, method: str) -> Attempts | None:
         """For a call whose requests stream; None where it is not to be tried again."""
         return None if self._replays is None else self._replays.attempts(method)
+
+    def room(self, method: str) -> int:
+        """How many bytes of a stream of requests are kept, to be sent again."""
+        return 0 if self._replays is None or self._replays.attempts(method) is None else self._replays.room
 
     def second_chance(self, sent: Metadata | None) -> Metadata | None:
         """Metadata for one more try after UNAUTHENTICATED, if the source now gives another token.

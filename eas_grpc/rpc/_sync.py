@@ -123,8 +123,8 @@ class PolicyChannel(grpc.Channel):
     def close(self) -> None:
         """Ends all calls and the connection."""
         self.inner().close()
-        if self._plain is not None:
-            self._plain.close()
+        # It too where it was not needed yet, so that it is closed for calls that come later.
+        self.plain().close()
 
     def __enter__(self) -> PolicyChannel:
         return self
@@ -204,7 +204,7 @@ class _MultiCallable:
         return wrapper(self._policy, self._method, begin, sent, seconds, feed, limits, attempts)
 
     def _feed(self, requests: Any) -> RequestFeed:
-        return RequestFeed(requests, self._check, self._method, self._policy.replay_room)
+        return RequestFeed(requests, self._check, self._method, self._policy.room(self._method))
 
 
 _EXPERT = ("credentials", "wait_for_ready", "compression")

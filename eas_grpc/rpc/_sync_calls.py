@@ -24,7 +24,7 @@ from eas_grpc.rpc._foreign import as_call
 from eas_grpc.rpc._policy import CallPolicy, secret_in
 from eas_grpc.rpc._replay import EXPIRED, Attempts
 from eas_grpc.rpc._requests import silence, unanswered
-from eas_grpc.rpc._status import RpcCallError, debug_text, sync_error
+from eas_grpc.rpc._status import RpcCallError, debug_text, refusal, sync_error
 from eas_grpc.rpc._watch import GapWatch
 
 __all__ = ["Start", "StreamCall", "UnaryCall"]
@@ -56,7 +56,10 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         # Another token is not tried with a stream of requests; what is sent again for UNAVAILABLE counts in `attempts`.
         self._tries_left = 0 if feed is not None or policy.tokens is None else 1
         self._attempts = attempts
+        # Set by `cancel`, which also ends the pause between two attempts; then there is no status of grpc's for it.
         self._stopped = threading.Event()
+        self._pausing = False
+        self._ended_in_pause = False
         self._renewing = threading.Lock()
         self._inner: Any = self._begin(metadata, timeout)
 
@@ -75,34 +78,58 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
             if self._inner is not failed:
                 return True
             code = failed.code()
+            if code is grpc.StatusCode.OK:
+                self._answered()
+                return False
             if code is grpc.StatusCode.UNAVAILABLE and self._attempts is not None:
                 return self._sent_again(failed, self._attempts)
-            self._attempts = None
-            if code is not grpc.StatusCode.UNAUTHENTICATED or not self._tries_left:
+            tries_left = self._tries_left
+            self._no_more()
+            if code is not grpc.StatusCode.UNAUTHENTICATED or not tries_left:
                 return False
-            self._tries_left = 0
             metadata = self._policy.second_chance(self._metadata)
             if metadata is None:
                 return False
             self._metadata = metadata
-            self._inner = self._begin(metadata, self._deadline.remaining(time.monotonic()))
-            return True
+            return self._went_on(self._deadline.remaining(time.monotonic()))
+
+    def _went_on(self, timeout: float | None) -> bool:
+        """Whether another try began; a channel that was closed meanwhile begins none."""
+        try:
+            inner = self._begin(self._metadata, timeout)
+        except Exception:
+            self._no_more()
+            return False
+        self._inner = inner
+        if self._stopped.is_set():
+            inner.cancel()
+        return True
+
+    def _no_more(self) -> None:
+        """There is no further try, and nothing is kept for one."""
+        self._tries_left = 0
+        if self._attempts is not None:
+            self._attempts = None
+            if self._feed is not None:
+                self._feed.commit()
 
     def _sent_again(self, failed: Any, attempts: Attempts) -> bool:
         assert self._feed is not None
         wait = attempts.wait(failed.initial_metadata(), failed.trailing_metadata())
         left = self._deadline.remaining(time.monotonic())
-        if (
-            wait is None
-            or not self._feed.whole
-            or self._stopped.wait(wait if left is None else min(wait, left))
-        ):
-            self._attempts = None
+        if wait is None or not self._feed.retire():
+            self._no_more()
+            return False
+        self._pausing = True
+        try:
+            stopped = self._stopped.wait(wait if left is None else min(wait, left))
+        finally:
+            self._pausing = False
+        if stopped:
+            self._no_more()
             return False
         expired = left is not None and wait >= left
-        timeout = EXPIRED if expired else self._deadline.remaining(time.monotonic())
-        self._inner = self._begin(self._metadata, timeout)
-        return True
+        return self._went_on(EXPIRED if expired else self._deadline.remaining(time.monotonic()))
 
     def _waits(self, inner: Any) -> bool:
         """Whether `inner`, which is over, may be followed by another attempt after a pause."""
@@ -117,10 +144,9 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
 
     def _answered(self) -> None:
         """There is a response: nothing is sent again."""
-        self._tries_left = 0
         if self._attempts is not None:
             self._attempts.succeeded()
-            self._attempts = None
+        self._no_more()
 
     def _settled(self) -> Any:
         """grpc's own call, of the last try."""
@@ -128,6 +154,8 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
 
     def _local_failure(self) -> CallFailure | None:
         """The failure that this side decided, which grpc knows only as a cancellation."""
+        if self._ended_in_pause:
+            return refusal("CANCELLED", "cancelled between two attempts", self._method, "")
         return None if self._feed is None else self._feed.failure
 
     def _error(self, error: grpc.RpcError) -> RpcCallError:
@@ -183,26 +211,33 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
         """Calls `callback` when the call is over; False if it is already."""
-        return bool(self._inner.add_callback(callback))
+        if self._attempts is None:
+            return bool(self._inner.add_callback(callback))
+        if self.done():
+            return False
+        self.add_done_callback(lambda _: callback())
+        return True
 
     def cancel(self) -> bool:
         """Ends the call on this side, a second try included."""
         self._tries_left = 0
-        self._attempts = None
+        waits = self._pausing or (self._inner.done() and self._waits(self._inner))
+        self._ended_in_pause = self._ended_in_pause or waits
         self._stopped.set()
-        return bool(self._inner.cancel())
+        return bool(self._inner.cancel()) or waits
 
     def cancelled(self) -> bool:
         """Whether this side ended the call."""
-        return bool(self._inner.cancelled())
+        return self._ended_in_pause or bool(self._inner.cancelled())
 
     def running(self) -> bool:
         """Whether the call is still under way."""
-        return bool(self._inner.running())
+        return not self.done()
 
     def done(self) -> bool:
-        """Whether the call is over."""
-        return bool(self._inner.done())
+        """Whether the call is over, its further tries included."""
+        inner = self._inner
+        return bool(inner.done()) and (self._ended_in_pause or not self._waits(inner))
 
     def result(self, timeout: float | None = None) -> Any:
         """The response; waits for it at most `timeout` seconds. Raises RpcCallError, grpc.FutureTimeoutError."""
@@ -225,8 +260,22 @@ class _Call(grpc.Call, grpc.Future):  # type: ignore[type-arg]
         return None if error is None else error.__traceback__
 
     def add_done_callback(self, fn: Callable[[Any], None]) -> None:
-        """Calls `fn` with this call when it is over."""
-        self._inner.add_done_callback(lambda _: fn(self))
+        """Calls `fn` with this call when it is over, its further tries included."""
+
+        def finished(inner: Any) -> None:
+            if self._waits(inner):
+                # Not on grpc's own thread, which serves all calls of the channel.
+                threading.Thread(target=go_on, args=(inner,), daemon=True).start()
+            else:
+                go_on(inner)
+
+        def go_on(inner: Any) -> None:
+            if self._renewed(inner):
+                self.add_done_callback(fn)
+            else:
+                fn(self)
+
+        self._inner.add_done_callback(finished)
 
 
 class UnaryCall(_Call):
@@ -246,9 +295,11 @@ class UnaryCall(_Call):
             try:
                 response = super().result(until.remaining(time.monotonic()))
             except RpcCallError:
-                renewed = self._renewed(inner)
+                renewed = self._renewed_within(inner, until)
                 # It prints what the service said, unmasked, where a frame's locals are shown.
                 del inner
+                if self._ended_in_pause:
+                    raise grpc.FutureCancelledError from None
                 if not renewed:
                     raise
             else:
@@ -257,38 +308,21 @@ class UnaryCall(_Call):
                     raise RpcCallError(unanswered(self._method))
                 return response
 
+    def _renewed_within(self, failed: Any, until: Deadline) -> bool:
+        """`_renewed`, but with the caller's patience; raises grpc.FutureTimeoutError at its end."""
+        left = until.remaining(time.monotonic())
+        if left is None or not self._waits(failed):
+            return self._renewed(failed)
+        going_on = threading.Thread(target=self._renewed, args=(failed,), daemon=True)
+        going_on.start()
+        going_on.join(left)
+        if going_on.is_alive():
+            raise grpc.FutureTimeoutError from None
+        return self._renewed(failed)
+
     def done(self) -> bool:
         """Whether the call is over, its further tries included."""
-        inner = self._inner
-        if not inner.done():
-            return False
-        if self._waits(inner):
-            if not self._renewing.locked():
-                threading.Thread(target=self._renewed, args=(inner,), daemon=True).start()
-            return False
-        return not self._renewed(inner)
-
-    def running(self) -> bool:
-        """Whether the call is still under way."""
-        return not self.done()
-
-    def add_done_callback(self, fn: Callable[[Any], None]) -> None:
-        """Calls `fn` with this call when it is over, its further tries included."""
-
-        def finished(inner: Any) -> None:
-            if self._waits(inner):
-                # Not on grpc's own thread, which serves all calls of the channel.
-                threading.Thread(target=go_on, args=(inner,), daemon=True).start()
-            else:
-                go_on(inner)
-
-        def go_on(inner: Any) -> None:
-            if self._renewed(inner):
-                self.add_done_callback(fn)
-            else:
-                fn(self)
-
-        self._inner.add_done_callback(finished)
+        return super().done() and not self._renewed(self._inner)
 
 
 class StreamCall(_Call):
@@ -338,10 +372,9 @@ class StreamCall(_Call):
         return self._read()
 
     def _local_failure(self) -> CallFailure | None:
-        failure = super()._local_failure()
-        if failure is not None or self._watch is None or not self._watch.expired:
-            return failure
-        return silence(self._limit, self._method)
+        if self._watch is not None and self._watch.expired and (self._feed is None or not self._feed.failure):
+            return silence(self._limit, self._method)
+        return super()._local_failure()
 
 
 def _end_reads_with_the_call(inner: Any) -> None:

@@ -6,6 +6,7 @@ cancelled, for any status. Both need many calls to be seen, and were: see `eas_g
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -100,6 +101,105 @@ def test_a_call_that_is_cancelled_between_two_attempts_makes_no_further_one():
                 call.result(timeout=20)
             assert call.done()
         assert len(server.calls) == 2
+
+
+def between_attempts(relay, server, channel, **options):
+    """A call whose first attempt has failed, and whose next one comes in half a minute."""
+    call = channel.stream_unary("/test.Echo/stream_unary")
+    assert call(iter([b"echo:warm"])) == b"warm"
+    relay.silence(up=False)
+    future = call.future(iter(numbered(3)), **options)
+    _until(lambda: len(server.calls) == 2)
+    relay.close(reset=True)
+    _until(lambda: future._inner.done())
+    return future
+
+
+PATIENT = RetryPolicy(initial_backoff=30, max_backoff=30)
+
+
+def test_the_pause_between_two_attempts_costs_nobody_more_than_their_own_patience():
+    with (
+        EchoServer() as server,
+        Relay(server.port) as relay,
+        eas_grpc.connect(relay.address, retry=PATIENT, deadline=60) as channel,
+    ):
+        future = between_attempts(relay, server, channel)
+        began = time.monotonic()
+        with pytest.raises(grpc.FutureTimeoutError):
+            future.result(timeout=0.1)
+        assert time.monotonic() - began < 10
+        assert not future.done()
+        assert future.cancel()
+        assert future.cancelled()
+        assert future.code() is grpc.StatusCode.CANCELLED
+
+
+def test_a_channel_that_is_closed_between_two_attempts_ends_the_call_with_its_last_status():
+    noted = []
+    quick = RetryPolicy(initial_backoff=0.3, max_backoff=0.3)
+    with EchoServer() as server, Relay(server.port) as relay:
+        channel = eas_grpc.connect(relay.address, retry=quick)
+        future = between_attempts(relay, server, channel)
+        future.add_done_callback(noted.append)
+        channel.close()
+        _until(lambda: noted)
+        assert future.code() is UNAVAILABLE
+
+
+async def test_an_asyncio_caller_who_gives_up_between_two_attempts_ends_the_call():
+    quick = RetryPolicy(initial_backoff=0.3, max_backoff=0.3)
+    with EchoServer() as server, Relay(server.port) as relay:
+        async with aio.connect(relay.address, retry=quick) as channel:
+            call = channel.stream_unary("/test.Echo/stream_unary")
+            assert await call([b"echo:warm"]) == b"warm"
+            relay.silence(up=False)
+            begun = call(numbered(3))
+            while len(server.calls) < 2:
+                await asyncio.sleep(0.005)
+            relay.close(reset=True)
+            while not begun._inner.done():
+                await asyncio.sleep(0.005)
+            assert not begun.done()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(begun, 0.05)
+            await asyncio.sleep(0.6)
+            assert begun.cancelled()
+            assert len(server.calls) == 2
+
+
+async def test_answered_calls_keep_the_retries_of_a_channel_alive():
+    with EchoServer() as server:
+        with eas_grpc.connect(server.address) as channel:
+            throttle = channel._policy._replays._throttle
+            throttle._tokens = 600.0
+            call = channel.stream_unary("/test.Echo/stream_unary")
+            for _ in range(5):
+                done = threading.Event()
+                call.future(iter([b"echo:1"])).add_done_callback(lambda _, done=done: done.set())
+                assert done.wait(20)
+                assert call(iter([b"echo:1"])) == b"1"
+            assert throttle._tokens == pytest.approx(601)
+        async with aio.connect(server.address) as channel:
+            throttle = channel._policy._replays._throttle
+            throttle._tokens = 600.0
+            for _ in range(10):
+                await channel.stream_unary("/test.Echo/stream_unary")([b"echo:1"])
+            assert throttle._tokens == pytest.approx(601)
+
+
+async def test_a_closed_channel_makes_no_stream_either():
+    with EchoServer() as server:
+        channel = eas_grpc.connect(server.address)
+        call = channel.stream_unary("/test.Echo/stream_unary")
+        channel.close()
+        with pytest.raises(ValueError, match="closed"):
+            call(iter([b"echo:1"]))
+        channel = aio.connect(server.address)
+        assert await channel.unary_unary("/test.Echo/unary_unary")(b"echo:1") == b"1"
+        await channel.close()
+        with pytest.raises(grpc.aio.UsageError):
+            await channel.stream_unary("/test.Echo/stream_unary")([b"echo:1"])
 
 
 def test_requests_beyond_the_replay_buffer_are_sent_once(path):
