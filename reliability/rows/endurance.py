@@ -179,7 +179,7 @@ def kills(run: Run) -> None:
     short=True,
 )
 def mixed(run: Run) -> None:
-    faults = schedule(run.rng(), run.pick(15, 500), run.pick(15.0, 300.0))
+    faults = schedule(run.rng(), run.pick(15, 300), run.pick(15.0, 180.0))
     for server_kind in run.pick(SERVERS[:1], SERVERS):
         clients = [("sync", False), ("aio", False), ("sync", True)]
         found, nemesis = _under(run, server_kind, faults, clients, workers=4, flat=True, pause=_PAUSE)
