@@ -56,6 +56,7 @@ class PolicyAioChannel(grpc.aio.Channel):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inner: Any = None
         self._plain: Any = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<eas_grpc asyncio channel to {self._described}>"
@@ -80,13 +81,15 @@ class PolicyAioChannel(grpc.aio.Channel):
                 "grpc.aio was in use when this process was forked off, and does not work in such a child:"
                 " fork before the first call, start processes by 'spawn' or 'forkserver', or use eas_grpc.connect()"
             )
-        self._inner, self._plain = self._build(True), None
+        self._inner, self._plain, self._closed = self._build(True), None, False
         self._pid, self._loop = os.getpid(), loop
         return self._inner
 
     def plain(self) -> Any:
         """The same without core's retries, for calls that stream their requests."""
-        self.inner()
+        inner = self.inner()
+        if self._closed:
+            return inner
         if self._plain is None:
             self._plain = self._build(False)
         return self._plain
@@ -122,8 +125,9 @@ class PolicyAioChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Ends all calls, after at most `grace` seconds, and the connection."""
-        # Both, also where the second was not needed yet, so that it is closed for calls that come later.
-        await asyncio.gather(self.inner().close(grace), self.plain().close(grace))
+        channels = [each for each in (self.inner(), self._plain) if each is not None]
+        self._closed = True
+        await asyncio.gather(*(channel.close(grace) for channel in channels))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a channel is not pickled: call eas_grpc.aio.connect() in the other process")

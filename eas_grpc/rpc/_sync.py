@@ -56,6 +56,7 @@ class PolicyChannel(grpc.Channel):
         self._inner = self._intercepted(self._own)
         self._own_plain: Any = None
         self._plain: Any = None
+        self._closed = False
         # Last: another thread that sees this process's number must find this process's channel.
         self._pid = os.getpid()
 
@@ -79,6 +80,8 @@ class PolicyChannel(grpc.Channel):
         self.inner()
         if self._plain is None:
             with gate.renewing:
+                if self._closed:
+                    return self._inner
                 if self._plain is None:
                     self._own_plain = self._build(self._more_args, False)
                     self._plain = self._intercepted(self._own_plain)
@@ -122,9 +125,12 @@ class PolicyChannel(grpc.Channel):
 
     def close(self) -> None:
         """Ends all calls and the connection."""
-        self.inner().close()
-        # It too where it was not needed yet, so that it is closed for calls that come later.
-        self.plain().close()
+        inner = self.inner()
+        with gate.renewing:
+            self._closed = True
+        for channel in (inner, self._plain):
+            if channel is not None:
+                channel.close()
 
     def __enter__(self) -> PolicyChannel:
         return self
