@@ -48,7 +48,7 @@ def check(data: bytes) -> None:
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), again.failure) == (kind, failure)
     assert RpcCallError(failure).code().name == status
-    assert dict(AioRpcCallError(failure).trailing_metadata() or ()) is not None
+    assert tuple(AioRpcCallError(failure).trailing_metadata() or ()) is not None
 
 
 def seeds() -> Iterator[bytes]:
