@@ -67,7 +67,7 @@ class CallPolicy:
 
     def room(self, method: str) -> int:
         """How many bytes of a stream of requests are kept, to be sent again."""
-        return 0 if self._replays is None or self._replays.attempts(method) is None else self._replays.room
+        return self._replays.room if self._replays is not None and self._replays.covers(method) else 0
 
     def second_chance(self, sent: Metadata | None) -> Metadata | None:
         """Metadata for one more try after UNAUTHENTICATED, if the source now gives another token.

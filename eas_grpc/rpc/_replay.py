@@ -36,14 +36,17 @@ class Replays:
         self.room = room
         self._policy = policy
         self._throttle = Throttle()
+        self._covered: dict[str, bool] = {}
+
+    def covers(self, method: str) -> bool:
+        """Whether a call of this method may be tried again; looked up once for each."""
+        if method not in self._covered:
+            self._covered[method] = covers(self._policy, method, idempotent_methods)
+        return self._covered[method]
 
     def attempts(self, method: str) -> Attempts | None:
         """For a call of this method; None where it is not to be tried again."""
-        return (
-            Attempts(self._policy, self._throttle)
-            if covers(self._policy, method, idempotent_methods)
-            else None
-        )
+        return Attempts(self._policy, self._throttle) if self.covers(method) else None
 
 
 class Attempts:

@@ -22,12 +22,18 @@ function admit(call) {
   return seen;
 }
 
-// Refuses the name "fail", and "flaky" until the caller has tried three times.
+let counted = 0; // calls with that name
+
+// Refuses the name "fail", and until the caller has tried three times "flaky", by what the caller says, and "counted", by
+// what came.
 function greet(call, metadata, ...names) {
   if (names.includes('fail')) {
     throw { code: grpc.status.FAILED_PRECONDITION, details: 'größer als 100 % of it', metadata };
   }
   if (names.includes('flaky') && call.metadata.get('grpc-previous-rpc-attempts').join() !== '2') {
+    throw { code: grpc.status.UNAVAILABLE, details: 'try again', metadata };
+  }
+  if (names.includes('counted') && ++counted % 3 !== 0) {
     throw { code: grpc.status.UNAVAILABLE, details: 'try again', metadata };
   }
   return { message: `Hello, ${names.join(' and ')}!` };

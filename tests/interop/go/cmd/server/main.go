@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,11 @@ type service struct {
 	greeter.UnimplementedGreeterServiceServer
 }
 
-// greet refuses the name "fail", and "flaky" until the caller has tried three times.
+// Of calls with the name "counted".
+var counted atomic.Int64
+
+// greet refuses the name "fail", and until the caller has tried three times "flaky", by what the caller says, and
+// "counted", by what came.
 func greet(ctx context.Context, names ...string) (*greeter.HelloResponse, error) {
 	in, _ := metadata.FromIncomingContext(ctx)
 	for _, name := range names {
@@ -36,6 +41,9 @@ func greet(ctx context.Context, names ...string) (*greeter.HelloResponse, error)
 			return nil, status.Error(codes.FailedPrecondition, "größer als 100 % of it")
 		}
 		if name == "flaky" && strings.Join(in["grpc-previous-rpc-attempts"], "") != "2" {
+			return nil, status.Error(codes.Unavailable, "try again")
+		}
+		if name == "counted" && counted.Add(1)%3 != 0 {
 			return nil, status.Error(codes.Unavailable, "try again")
 		}
 	}
