@@ -48,6 +48,12 @@ def main() -> int:
         found["rows"] = [each for each in json.loads(out.read_text())["rows"] if each["id"] not in ids]
     for each in chosen:
         result = run_row(each, args.seed, long=args.long)
+        if not args.long and report.measured_too_much(result):
+            # A busy machine may cost a figure once. What is counted, such as a lost call, has no second chance.
+            missed = report.missed(result)
+            print(report.line(result), flush=True)
+            result = run_row(each, args.seed, long=False)
+            result["notes"].append(f"the second run; the first missed {missed}")
         print(report.line(result), flush=True)
         found["rows"].append(result)
         # After each row, so that an interrupted run keeps what it has.
@@ -55,9 +61,12 @@ def main() -> int:
         found["rows"].sort(key=lambda entry: report.order(entry["id"]))
         out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     ran = [each for each in found["rows"] if each["id"] in {row.id for row in chosen}]
+    wrong = {"fail", "skipped"} if os.environ.get("CI") else {"fail"}
+    bad = [each for each in ran if each["outcome"] in wrong]
+    for each in bad:
+        print(f"{each['outcome'].upper()} {report.line(each)}")
     print(report.summary(ran))
-    bad = {"fail", "skipped"} if os.environ.get("CI") else {"fail"}
-    return int(any(each["outcome"] in bad for each in ran))
+    return int(bool(bad))
 
 
 def _chosen(only: str, *, long: bool) -> list[Row]:

@@ -140,11 +140,16 @@ def collect(groups: list[Group], children: list[Child], run: Run) -> int:
     return early
 
 
-def again(children: list[Child]) -> int:
-    """One more call on every channel, now that the network is whole again; how many failed."""
+def again(children: list[Child], run: Run) -> int:
+    """One more call on every channel, now that the network is whole again; how many failed. A note says how."""
     for child in children:
         child.tell("whole")
-    return sum(one["code"] != "OK" for child in children for one in child.until("again")["found"])
+    failed = [one for child in children for one in child.until("again")["found"] if one["code"] != "OK"]
+    for one in failed:
+        run.note(
+            f"after it was whole again: {one['code']}, {one['details'][:200]}, in {one['ended'] - one['began']:.1f} s"
+        )
+    return len(failed)
 
 
 def report(run: Run, groups: list[Group]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reliability.score import Figure
 
-__all__ = ["line", "order", "summary", "table", "write"]
+__all__ = ["line", "measured_too_much", "missed", "order", "summary", "table", "write"]
 
 BEGIN, END = "<!-- made by `python -m reliability --docs`: begin -->", "<!-- end -->"
 
@@ -29,9 +29,20 @@ def line(result: Mapping[str, Any]) -> str:
     if result["raw"]:
         words.append(f"raw grpcio: {_figures(result['raw'])}")
     words += [f"seed {result['seed']}", f"{result['seconds']} s", *result["notes"]]
-    missed = [Figure(**each) for each in result["ours"] if each["kept"] is False]
-    words += [f"MISSED {figure} ({figure.limit})" for figure in missed]
+    if missing := missed(result):
+        words.append(f"MISSED {missing}")
     return " · ".join(words)
+
+
+def missed(result: Mapping[str, Any]) -> str:
+    """The figures that are beyond their limits."""
+    return ", ".join(f"{figure} ({figure.limit})" for figure in _beyond(result))
+
+
+def measured_too_much(result: Mapping[str, Any]) -> bool:
+    """Whether a row failed for nothing but times, shares or sizes: figures that another process can spoil."""
+    beyond = _beyond(result)
+    return result["outcome"] == "fail" and bool(beyond) and all(figure.unit for figure in beyond)
 
 
 def summary(results: Iterable[Mapping[str, Any]]) -> str:
@@ -76,6 +87,10 @@ def write(page: Path, found: Mapping[str, Any]) -> None:
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}")
+
+
+def _beyond(result: Mapping[str, Any]) -> list[Figure]:
+    return [Figure(**each) for each in result["ours"] if each["kept"] is False]
 
 
 def _figures(figures: Iterable[Mapping[str, Any]]) -> str:

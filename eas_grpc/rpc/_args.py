@@ -70,8 +70,9 @@ def channel_args(
 
 
 def plain_args(args: Iterable[ChannelOption]) -> list[ChannelOption]:
-    """The same arguments without a policy for retries."""
-    return [(name, "{}" if name == SERVICE_CONFIG else value) for name, value in args]
+    """The same arguments with no retries of core's: not by policy, nor those that it makes of itself after a GOAWAY."""
+    plain = dict(args) | {SERVICE_CONFIG: "{}", "grpc.enable_retries": 0}
+    return list(plain.items())
 
 
 def replay_room(profile: Profile, max_request: int | None) -> int:

@@ -2,10 +2,12 @@
 
 When an attempt of such a call fails while requests are on their way, core's retry can leave out the last request
 and still half-close: the service answers OK to a stream that it received in part. Measured on bare grpcio under
-killed connections: 3 of 147 retried client streams. So these calls go over a channel without core's policy, on the same
-connection, and are begun again from what is kept here, by the same rules (gRFC A6): UNAVAILABLE alone, before the
-first response is read, within the deadline, throttled, as long as all requests so far fit into the replay buffer. What cannot
-be done from here is to tell the service which attempt it is: core takes `grpc-previous-rpc-attempts` out.
+killed connections: 3 of 147 retried client streams; under GOAWAYs that leave calls out, which core sends again without
+any policy: 10 of 10,997 bidi calls. So these calls go over a channel on which core retries nothing (with a connection
+of its own: core shares none between channels that differ in this), and are begun again from what is kept here, by the
+same rules (gRFC A6): UNAVAILABLE alone, before the first response is read, within the deadline, throttled, as long as
+all requests so far fit into the replay buffer. What cannot be done from here is to tell the service which attempt it
+is: core takes `grpc-previous-rpc-attempts` out.
 """
 
 from __future__ import annotations

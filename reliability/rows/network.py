@@ -94,7 +94,7 @@ def vanished(run: Run) -> None:
             group.broken = [broken[moment] for _, moment in plan]
         early = collect(groups, children, run)
         net.client.run("iptables", "-w", "-F")
-        failed = again(children[: len(OURS)])
+        failed = again(children[: len(OURS)], run)
     report(run, groups)
     run.ours("ended before the break", early, exactly=0)
     run.ours("failed when the packets came back", failed, exactly=0)
@@ -150,7 +150,7 @@ def frozen(run: Run) -> None:
         early = collect(groups, children, run)
         stopped.thaw()
         proxy.remove(toxic)
-        failed = again(children[: 2 * len(OURS)])
+        failed = again(children[: 2 * len(OURS)], run)
     report(run, groups)
     run.ours("ended before the freeze", early, exactly=0)
     run.ours("failed when the peer went on", failed, exactly=0)
