@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop browser fuzz reliability bench docs build clean
+.PHONY: help setup demo test lint types generate check-generated test-wheel test-lowest test-portable interop browser tools fuzz reliability bench docs build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -89,13 +89,15 @@ types: $(VENV)/dev  ## mypy (strict) and pyright
 GENERATE = $(BIN)/eas-grpc generate --protoc-python $(CODEGEN)/bin/python --plugins-bin $(PLUGINS)/bin
 INTEROP = reliability/protos --out reliability/pb --package reliability.pb --client both
 
-generate: setup  ## compile protos/ into generated/
+generate: setup  ## compile protos/ into generated/, the commands into docs/cli.md and the man page
 	@$(GENERATE)
 	@$(GENERATE) $(INTEROP)
+	@$(BIN)/python -m eas_grpc.cli._pages
 
-check-generated: setup  ## prove that generated/ is what protos/ gives
+check-generated: setup  ## prove that generated/ is what protos/ gives, and the pages what the commands say
 	@$(GENERATE) --check
 	@$(GENERATE) $(INTEROP) --check
+	@$(BIN)/python -m eas_grpc.cli._pages --check
 
 build: $(VENV)/dev  ## sdist and wheel into dist/
 	@rm -rf dist
@@ -114,14 +116,17 @@ test-portable: setup  ## one portable tree on every protobuf and grpcio that it 
 interop: setup $(PEERS)/ready  ## clients and servers that others wrote, in other languages
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q tests/interop
 
-browser: setup  ## the gateway's live page in headless Chromium (Debian's)
+browser: setup  ## the gateway's live page and load's report in headless Chromium (Debian's)
 	@$(BIN)/python -m pytest -q tests/browser
+
+tools:  ## install Debian's programs that some tests run, where that is possible; without them those tests are skipped
+	@scripts/debian-tools || true
 
 fuzz: $(FUZZ)/ready  ## everything that parses what others send, against what coverage suggests (FUZZ_SECONDS=120)
 	@$(FUZZ)/bin/python fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 reliability: setup $(FUZZ)/ready  ## the scoreboard: short form, or `make reliability FORM=--long ONLY=C1,C3 SEED=1`
-	@scripts/reliability-tools || true
+	@scripts/debian-tools || true
 	@$(BIN)/python -m reliability $(FORM) --only "$(ONLY)" --seed $(or $(SEED),1)
 
 bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios (ROUNDS=30)

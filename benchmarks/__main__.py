@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 
-from benchmarks import calls, chart, codecs, codegen, gateway, startup, tensors
+from benchmarks import calls, chart, codecs, codegen, gateway, load, startup, tensors
 from benchmarks.server import bench_server
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -26,7 +26,9 @@ def main() -> int:
     """Runs everything, prints it, and writes the JSON beside."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--rounds", type=int, default=30, help="rounds per figure (default %(default)s)")
-    parser.add_argument("--only", choices=("calls", "tensors", "codegen", "gateway"), help="one part of it")
+    parser.add_argument(
+        "--only", choices=("calls", "tensors", "codegen", "gateway", "load"), help="one part of it"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
     parser.add_argument("--chart", type=Path, help="also draw the chart of the tensors, into this file")
     args = parser.parse_args()
@@ -41,15 +43,18 @@ def main() -> int:
     if args.only in (None, "calls"):
         with bench_server() as address:
             results["figures"] |= calls.cost(address, args.rounds)
-            results["figures"] |= calls.throughput(address, max(5, args.rounds // 4))
-        results["figures"] |= startup.figures(max(9, args.rounds // 2))
+            results["figures"] |= calls.throughput(address, max(2, args.rounds // 4))
+        results["figures"] |= startup.figures(max(2, args.rounds // 2))
     if args.only in (None, "gateway"):
         results["figures"] |= gateway.figures(args.rounds)
+    if args.only in (None, "load"):
+        with bench_server() as address:
+            results["figures"] |= load.figures(address, max(2, args.rounds // 2))
     if args.only in (None, "codegen"):
-        results["figures"] |= codegen.figures(max(9, args.rounds // 2))
+        results["figures"] |= codegen.figures(max(2, args.rounds // 2))
     if args.only in (None, "tensors"):
-        results["figures"] |= codecs.figures(max(9, args.rounds // 2))
-        found = tensors.samples(max(9, args.rounds // 2))
+        results["figures"] |= codecs.figures(max(2, args.rounds // 2))
+        found = tensors.samples(max(2, args.rounds // 2))
         results["figures"] |= tensors.figures(found)
         results["to_floor"] = chart.to_floor(found)
         if args.chart:

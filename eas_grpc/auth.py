@@ -267,13 +267,17 @@ class _Callable:
         self._get = get
 
     def current(self) -> str:
-        token = self._get()
+        return self._checked(self._get())
+
+    def renewed(self) -> str:
+        # A callable that keeps its answer has `renewed`, which asks again.
+        return self._checked(getattr(self._get, "renewed", self._get)())
+
+    @staticmethod
+    def _checked(token: object) -> str:
         if not isinstance(token, str):
             raise ConfigError(f"the token callable returned {type(token).__name__}, not str")
         return check_token(token)
-
-    def renewed(self) -> str:
-        return self.current()
 
     def __repr__(self) -> str:
         return "<token from a callable>"

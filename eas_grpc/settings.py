@@ -1,34 +1,49 @@
 """Where the endpoint and the token come from: the argument, then the environment, then a profile.
 
-Knows no grpc and never looks into a token, nor into a token's file. `resolve` and `parse_profiles` are pure:
-environment and file contents are passed in; `load_profiles` and `find_settings` read the one TOML file.
+Knows no grpc and never looks into a token, nor into a token's file. `resolve` is pure: environment and profiles are
+passed in; `find_settings` reads the one TOML file.
+
+    use = "prod"                    # the profile that counts where nobody names an endpoint or a profile
 
     [prod]
     endpoint = "http://demo.1234.cn-hangzhou.pai-eas.aliyuncs.com/"
-    token_file = "prod.token"       # or token = "..."; a relative path starts at this file
+    token_env = "DEMO_TOKEN"        # or token_file = "prod.token", token_command = ["vault", "read", ...], token = "..."
+    cacert = "ca.pem"               # also cert and key, authority, timeout = "10s"
 
-An environment variable that is empty counts as unset. A message never repeats a token. What only a profile needs is imported where it is
-read: most programs have none, and `import eas_grpc` should cost little.
+A relative path starts at this file. An environment variable that is empty counts as unset. A message never repeats
+a token. What only a profile needs is imported where it is read: most programs have none, and `import eas_grpc` should
+cost little.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eas_grpc._variables import from_home, variable
 from eas_grpc.endpoint import Endpoint
 from eas_grpc.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eas_grpc._profiles import (
+        Profiles,
+        ReadableTokenWarning,
+        SavedProfile,
+        default_profiles_path,
+        load_profiles,
+        parse_profiles,
+    )
     from eas_grpc.auth import Token
 
 __all__ = [
     "ARGUMENT",
+    "Profiles",
+    "ReadableTokenWarning",
     "SavedProfile",
     "Settings",
     "default_profiles_path",
@@ -36,10 +51,28 @@ __all__ = [
     "load_profiles",
     "parse_profiles",
     "resolve",
+    "used_profile",
 ]
 
-_KEYS = ("endpoint", "token", "token_file")
 ARGUMENT = "the argument"
+
+_OF_PROFILES = frozenset(
+    {
+        "Profiles",
+        "ReadableTokenWarning",
+        "SavedProfile",
+        "default_profiles_path",
+        "load_profiles",
+        "parse_profiles",
+    }
+)
+
+if not TYPE_CHECKING:  # a type checker would take any name for right
+
+    def __getattr__(name: str) -> Any:
+        if name in _OF_PROFILES:
+            return getattr(importlib.import_module("eas_grpc._profiles"), name)
+        raise AttributeError(f"module 'eas_grpc.settings' has no attribute {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,21 +80,26 @@ class Settings:
     """What to dial and with which token, and for each who said so (`"EAS_TOKEN"`, `"profile 'prod'"`).
 
     `token` is what `auth.token_source` takes: text, the path of a file, a callable; None where nobody gave one.
+    The rest is the profile's, where one was chosen: its name, TLS files, the name to ask for, and seconds for a call.
     """
 
     endpoint: Endpoint
     endpoint_origin: str
     token: Token | None = field(default=None, repr=False)
     token_origin: str | None = None
+    profile: str | None = None
+    cacert: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    authority: str | None = None
+    timeout: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class SavedProfile:
-    """One table of the profiles file. At most one of `token` and `token_file` is set."""
+class _Choice(NamedTuple):
+    """The name of a profile, and the words that chose it."""
 
-    endpoint: str | None = None
-    token: str | None = field(default=None, repr=False)
-    token_file: Path | None = None
+    name: str
+    said: str
 
 
 def find_settings(
@@ -73,10 +111,18 @@ def find_settings(
 ) -> Settings:
     """`resolve` with the profiles file of this user, which is read only where it is needed."""
     profiles: Mapping[str, SavedProfile] = {}
-    wanted = _wanted_profile(endpoint, token, environ, profile)
-    if wanted is not None:
-        profiles = load_profiles(default_profiles_path(environ), home=_variable(environ, "HOME"))
+    if _asked(endpoint, token, environ, profile) is not None:
+        from eas_grpc._profiles import default_profiles_path, load_profiles
+
+        profiles = load_profiles(default_profiles_path(environ), home=variable(environ, "HOME"))
+    elif not _has_endpoint(endpoint, environ):
+        profiles = _load_any(environ)
     return resolve(endpoint=endpoint, token=token, environ=environ, profiles=profiles, profile=profile)
+
+
+def used_profile(environ: Mapping[str, str]) -> str | None:
+    """The profile that counts where nobody names an endpoint or a profile: `use = "prod"` in the file; None without."""
+    return _load_any(environ).use
 
 
 def resolve(
@@ -90,20 +136,24 @@ def resolve(
     """Endpoint and token, each from the first that has it: argument, environment, profile.
 
     Environment: `EAS_ENDPOINT`; `EAS_TOKEN` or `EAS_TOKEN_FILE`; `EAS_PROFILE`, where `profile` is None.
+    A profile that only `profiles.use` names counts where its own endpoint is dialled, and then all of it; its token
+    goes nowhere else.
     Raises ConfigError where no endpoint is found, or what is found cannot be used.
     """
     from eas_grpc.auth import hidden
 
-    saved, saved_origin = SavedProfile(), ""
-    wanted = _wanted_profile(endpoint, token, environ, profile)
-    if wanted is not None:
-        saved, saved_origin = _pick(wanted, profiles, profile), f"profile {wanted!r}"
+    choice = _asked(endpoint, token, environ, profile)
+    use: str | None = getattr(profiles, "use", None)
+    if choice is None and use is not None and not _has_endpoint(endpoint, environ):
+        choice = _Choice(use, f"use = {use!r}")
+    saved = None if choice is None else _pick(choice, profiles)
+    saved_origin = "" if choice is None else f"profile {choice.name!r}"
 
     if endpoint is not None:
         found, origin = endpoint, ARGUMENT
-    elif (variable := _variable(environ, "EAS_ENDPOINT")) is not None:
-        found, origin = variable, "EAS_ENDPOINT"
-    elif saved.endpoint is not None:
+    elif (text := variable(environ, "EAS_ENDPOINT")) is not None:
+        found, origin = text, "EAS_ENDPOINT"
+    elif saved is not None and saved.endpoint is not None:
         found, origin = saved.endpoint, saved_origin
     else:
         raise ConfigError(
@@ -111,100 +161,92 @@ def resolve(
             "EAS_ENDPOINT, or name a profile that has one (EAS_PROFILE)"
         )
     found_token, token_origin = _token(token, environ, saved, saved_origin)
-    return Settings(
-        endpoint=_parse_endpoint(found, origin),
-        endpoint_origin=origin,
-        token=hidden(found_token),
-        token_origin=token_origin,
+    address = _parse_endpoint(found, origin)
+    settled = Settings(
+        endpoint=address, endpoint_origin=origin, token=hidden(found_token), token_origin=token_origin
+    )
+    if choice is None or saved is None:
+        return settled
+    return replace(
+        settled,
+        profile=choice.name,
+        cacert=saved.cacert,
+        cert=saved.cert,
+        key=saved.key,
+        authority=saved.authority,
+        timeout=saved.timeout,
     )
 
 
-def default_profiles_path(environ: Mapping[str, str]) -> Path:
-    """`$XDG_CONFIG_HOME/eas-grpc/profiles.toml`, with `~/.config` where that variable is not set."""
-    from pathlib import Path
-
-    config = _variable(environ, "XDG_CONFIG_HOME")
-    home = _variable(environ, "HOME")
-    # The XDG base directory specification: a relative path is invalid and to be ignored.
-    if config is not None and Path(config).is_absolute():
-        return Path(config, "eas-grpc", "profiles.toml")
-    if home is None:
-        raise ConfigError("a profile was asked for, but HOME is not set: set HOME or XDG_CONFIG_HOME")
-    return Path(home, ".config", "eas-grpc", "profiles.toml")
-
-
-def load_profiles(path: Path, *, home: str | None = None) -> dict[str, SavedProfile]:
-    """The profiles in this TOML file; a ConfigError where it is missing, unreadable or wrong."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"a profile was asked for, but there is no {path}: create it with a table such as [prod] that has "
-            'endpoint = "...", or unset EAS_PROFILE'
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): make it a readable file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8: save it as UTF-8 text") from None
-    return parse_profiles(text, path, home=home)
-
-
-def parse_profiles(text: str, path: Path, *, home: str | None = None) -> dict[str, SavedProfile]:
-    """The profiles in this TOML text; `path` is where it came from, `home` stands for `~` in `token_file`."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # pyright: ignore[reportMissingImports]
+def _load_any(environ: Mapping[str, str]) -> Profiles:
+    """The profiles of this user; none where there is no file, or no place for one."""
+    from eas_grpc._profiles import Profiles, default_profiles_path, load_profiles
 
     try:
-        tables = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError is one; so is a number of too many digits
-        reason, line = _without_place(str(error), last_line=text.count("\n") + 1)
-        raise ConfigError(f"{path}:{line} is not valid TOML: {reason}") from None
-    except RecursionError:
-        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from None
-    return {name: _profile(name, table, path, home) for name, table in tables.items()}
+        path = default_profiles_path(environ)
+    except ConfigError:
+        return Profiles()
+    # Not Path.exists, which raises for a folder that may not be entered (another user's HOME, left by sudo).
+    if not os.path.exists(path):  # noqa: PTH110
+        return Profiles()
+    return load_profiles(path, home=variable(environ, "HOME"))
 
 
-def _wanted_profile(
+def _asked(
     endpoint: object, token: object, environ: Mapping[str, str], profile: str | None
-) -> str | None:
-    """The name of the profile to look at. One that the environment names matters only for what is missing."""
+) -> _Choice | None:
+    """The profile that somebody names. One that the environment names matters only for what is missing."""
     if profile is not None:
-        return profile
-    has_endpoint = endpoint is not None or _variable(environ, "EAS_ENDPOINT") is not None
+        return _Choice(profile, f"profile={profile!r}")
     has_token = token is not None or any(
-        _variable(environ, name) is not None for name in ("EAS_TOKEN", "EAS_TOKEN_FILE")
+        variable(environ, name) is not None for name in ("EAS_TOKEN", "EAS_TOKEN_FILE")
     )
-    return None if has_endpoint and has_token else _variable(environ, "EAS_PROFILE")
+    name = None if has_token and _has_endpoint(endpoint, environ) else variable(environ, "EAS_PROFILE")
+    return None if name is None else _Choice(name, f"EAS_PROFILE={name}")
 
 
-def _pick(name: str, profiles: Mapping[str, SavedProfile], argument: str | None) -> SavedProfile:
+def _has_endpoint(endpoint: object, environ: Mapping[str, str]) -> bool:
+    return endpoint is not None or variable(environ, "EAS_ENDPOINT") is not None
+
+
+def _pick(choice: _Choice, profiles: Mapping[str, SavedProfile]) -> SavedProfile:
+    from eas_grpc._profiles import suggest
+
+    name, said = choice
     if name in profiles:
         return profiles[name]
-    asked = f"EAS_PROFILE={name}" if argument is None else f"profile={name!r}"
     if not profiles:
-        raise ConfigError(f"{asked} is unknown, there are no profiles: write a table [{name}] into the file")
-    raise ConfigError(f"{asked} is unknown: {_suggest(name, profiles)}")
+        raise ConfigError(f"{said} is unknown, there are no profiles: write a table [{name}] into the file")
+    raise ConfigError(f"{said} is unknown: {suggest(name, profiles)}")
 
 
 def _token(
-    argument: Token | None, environ: Mapping[str, str], saved: SavedProfile, saved_origin: str
+    argument: Token | None, environ: Mapping[str, str], saved: SavedProfile | None, saved_origin: str
 ) -> tuple[Token | None, str | None]:
     if argument is not None:
         return argument, ARGUMENT
-    text, file = _variable(environ, "EAS_TOKEN"), _variable(environ, "EAS_TOKEN_FILE")
+    text, file = variable(environ, "EAS_TOKEN"), variable(environ, "EAS_TOKEN_FILE")
     if text is not None and file is not None:
         raise ConfigError("EAS_TOKEN and EAS_TOKEN_FILE are both set: unset one of them")
     if text is not None:
         return text, "EAS_TOKEN"
     if file is not None:
-        return _from_home(file, _variable(environ, "HOME")), "EAS_TOKEN_FILE"
-    if saved.token is not None:
-        return saved.token, saved_origin
-    if saved.token_file is not None:
-        return saved.token_file, saved_origin
-    return None, None
+        return from_home(file, variable(environ, "HOME")), "EAS_TOKEN_FILE"
+    found = None if saved is None else _saved_token(environ, saved, saved_origin)
+    return found, None if found is None else saved_origin
+
+
+def _saved_token(environ: Mapping[str, str], saved: SavedProfile, origin: str) -> Token | None:
+    if saved.token_env is not None:
+        token = variable(environ, saved.token_env)
+        if token is None:
+            raise ConfigError(f"{origin}: the variable that token_env names is not set: set it to the token")
+        return token
+    if saved.token_command is not None:
+        from eas_grpc._token_command import CommandToken
+
+        return CommandToken(saved.token_command, origin)
+    return saved.token if saved.token_file is None else saved.token_file
 
 
 def _parse_endpoint(found: str | Endpoint, origin: str) -> Endpoint:
@@ -214,53 +256,3 @@ def _parse_endpoint(found: str | Endpoint, origin: str) -> Endpoint:
         if origin == ARGUMENT:
             raise
         raise ConfigError(f"{origin}: {error}") from None
-
-
-def _profile(name: str, table: object, path: Path, home: str | None) -> SavedProfile:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {name!r} stands outside of a table: put it below a line such as [prod]")
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise ConfigError(f"{path}: [{name}] has an unknown key {key!r}: {_suggest(key, _KEYS)}")
-        if not isinstance(value, str):
-            raise ConfigError(
-                f"{path}: {key} of [{name}] must be a text in quotation marks, not {type(value).__name__}"
-            )
-        if not value.strip():
-            raise ConfigError(f"{path}: {key} of [{name}] is empty: fill it in or remove the line")
-    if "token" in table and "token_file" in table:
-        raise ConfigError(f"{path}: [{name}] has both token and token_file: remove one of them")
-    file = table.get("token_file")
-    return SavedProfile(
-        endpoint=table.get("endpoint"),
-        token=table.get("token"),
-        token_file=None if file is None else path.parent / _from_home(file, home),
-    )
-
-
-def _variable(environ: Mapping[str, str], name: str) -> str | None:
-    value = environ.get(name, "").strip()
-    return value or None
-
-
-def _from_home(file: str, home: str | None) -> Path:
-    from pathlib import Path
-
-    return Path(home, file[2:]) if home is not None and file.startswith("~/") else Path(file)
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    import difflib
-
-    close = difflib.get_close_matches(name, names, n=1)
-    listed = ", ".join(repr(each) for each in names)
-    return f"did you mean {close[0]!r}? There is {listed}" if close else f"write one of {listed}"
-
-
-def _without_place(message: str, last_line: int) -> tuple[str, int]:
-    """The reason, and the line that tomllib names at the end of its message."""
-    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)\Z", message)
-    if place is None:
-        return message, 1
-    return message[: place.start()], int(place[1]) if place[1] else last_line

@@ -363,5 +363,6 @@ def _token_files(folder: pathlib.Path, secret: str) -> dict[str, str]:
     home = folder / "eas-grpc"
     home.mkdir(exist_ok=True)
     good = f'[good]\nendpoint = "127.0.0.1:1"\ntoken = "{secret}"\n'
-    (home / "profiles.toml").write_text(f'{good}[broken]\ntoken = "{secret} x"\nendpont = "h"\n')
+    (home / "config.toml").write_text(f'{good}[broken]\ntoken = "{secret} x"\nendpont = "h"\n')
+    (home / "config.toml").chmod(0o600)
     return {name: str(folder / name) for name in texts}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eas_grpc._version import __version__
-from eas_grpc.cli import _breaking, _env, _generate, _health, _hello, _init, _lint, _serve
+from eas_grpc.cli._lazy import Lazy, LazyGroup
 
 if TYPE_CHECKING:
     from eas_grpc.errors import EasError
@@ -20,7 +20,35 @@ _CHECK_FAILED, _USAGE, _LOCAL_FILE, _CANNOT_CONNECT, _CALL_FAILED = 1, 2, 3, 5, 
 _INTERRUPTED = 130
 
 
-class _Group(click.Group):
+# In the order in which a new user needs them; a test compares each sentence with the command's own help.
+_COMMANDS = {
+    "call": Lazy("eas_grpc.cli._call:call", "Call a method, of any shape, with JSON, files or tensors."),
+    "list": Lazy("eas_grpc.cli._list:list_", "List services, or the methods of one."),
+    "describe": Lazy(
+        "eas_grpc.cli._describe:describe", "Show what a service, a method or a message looks like."
+    ),
+    "health": Lazy("eas_grpc.cli._health:health", "Check whether a service is serving."),
+    "doctor": Lazy("eas_grpc.cli._doctor:doctor", "Find out why calls to a service fail, and what to do."),
+    "load": Lazy("eas_grpc.cli._load:load", "Measure a method under load."),
+    "profile": Lazy(
+        "eas_grpc.cli._profile:profile", "Name services once: endpoint, token reference, certificates."
+    ),
+    "serve": Lazy("eas_grpc.cli._serve:serve", "Serve the demo, or servers of yours, behind a gateway."),
+    "hello": Lazy("eas_grpc.cli._hello:hello", "Greet NAME through a service's SayHello."),
+    "init": Lazy("eas_grpc.cli._init:init", "Make a project for a gRPC service named NAME."),
+    "generate": Lazy(
+        "eas_grpc.cli._generate:generate", "Generate typed Python from .proto files and folders of them."
+    ),
+    "lint": Lazy("eas_grpc.cli._lint:lint", "Check .proto files for what hurts their callers."),
+    "breaking": Lazy(
+        "eas_grpc.cli._breaking:breaking", "Say what a change of .proto files breaks, for whom."
+    ),
+    "env": Lazy("eas_grpc.cli._env:env", "Print versions, settings and proxies, without secrets."),
+    "completion": Lazy("eas_grpc.cli._completion:completion", "Print the completion script of a shell."),
+}
+
+
+class _Group(LazyGroup):
     """Shows an error of ours as click shows its own, and ends with its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -38,11 +66,11 @@ class _Group(click.Group):
                 raise
             # Diagnostics say for each place how bad it is.
             located = isinstance(error, SchemaError) and error.diagnostics
-            click.echo(error if located else f"Error: {error}", err=True)
+            click.echo(error if located else f"Error: {_shown(error)}", err=True)
             ctx.exit(exit_code(error))
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="eas-grpc")
 def cli() -> None:
     """Call, serve, generate for and check PAI-EAS model-inference services over gRPC.
@@ -51,16 +79,6 @@ def cli() -> None:
     Exit codes: 0 good, 1 check failed, 2 usage, 3 local file or schema, 4 not serving,
     5 cannot connect, 64 + gRPC status for a failed call.
     """
-
-
-cli.add_command(_init.init)
-cli.add_command(_generate.generate)
-cli.add_command(_lint.lint)
-cli.add_command(_breaking.breaking)
-cli.add_command(_serve.serve)
-cli.add_command(_health.health)
-cli.add_command(_hello.hello)
-cli.add_command(_env.env)
 
 
 def exit_code(error: EasError) -> int:
@@ -78,6 +96,18 @@ def exit_code(error: EasError) -> int:
 
         return _CALL_FAILED + int(grpc.StatusCode[error.failure.status].value[0])
     return _CHECK_FAILED
+
+
+def _shown(error: EasError) -> str:
+    """The error's text. What a service says is one line of it, and does not steer the terminal."""
+    from dataclasses import replace
+
+    from eas_grpc.cli._console import printable
+    from eas_grpc.errors import CallError
+
+    if isinstance(error, CallError):
+        return str(replace(error.failure, details=printable(error.failure.details)))
+    return "\n".join(printable(line) for line in str(error).split("\n"))
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ __all__ = ["breaking"]
 _LEVELS = ("wire", "json", "source")
 
 
-@click.command(short_help="Say what a change of .proto files breaks, for whom.")
+@click.command()
 @finding_options
 @click.option(
     "--against",
@@ -39,9 +39,9 @@ def breaking(
     against: str | None,
     level: str | None,
 ) -> None:
-    """Compare .proto files with what they were, and say what breaks for whom.
+    """Say what a change of .proto files breaks, for whom.
 
-    Without PROTO, those of the table [tool.eas-grpc] of the nearest pyproject.toml. Exits 1 if anything breaks. A
+    They are compared with what they were. Without PROTO, those of the table [tool.eas-grpc] of the nearest pyproject.toml. Exits 1 if anything breaks. A
     comment `eas-grpc:ignore RULE reason` at an element, or around it, accepts the change.
     """
     from eas_grpc.codegen._against import Here, load_against

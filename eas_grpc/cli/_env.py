@@ -9,7 +9,7 @@ import click
 
 __all__ = ["env", "report"]
 
-_PACKAGES = ("eas-grpc", "grpcio", "protobuf", "numpy", "grpcio-health-checking", "grpcio-reflection")
+_PACKAGES = ("eas-grpc", "grpcio", "protobuf", "numpy", "grpcio-health-checking", "grpcio-reflection", "rich")
 _PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy", "NO_PROXY")
 _TOKENS = ("EAS_TOKEN", "EAS_TOKEN_FILE")
 _SETTINGS = ("EAS_ENDPOINT", "EAS_TOKEN", "EAS_TOKEN_FILE", "EAS_PROFILE")
@@ -60,6 +60,7 @@ def report(environ: Any) -> dict[str, dict[str, str]]:
 
 
 def _profile_file(environ: Any) -> dict[str, str]:
+    from eas_grpc._profiles import FORMER_FILE
     from eas_grpc.errors import ConfigError
     from eas_grpc.settings import default_profiles_path, load_profiles
 
@@ -67,13 +68,17 @@ def _profile_file(environ: Any) -> dict[str, str]:
         path = default_profiles_path(environ)
     except ConfigError as error:
         return {"profile file": str(error)}
-    if not path.is_file():
-        return {"profile file": f"{path} (none)"}
+    if not _is_file(str(path)):
+        former = path.with_name(FORMER_FILE)
+        known = f"none, but {former} has its former name: rename it" if _is_file(str(former)) else "none"
+        return {"profile file": f"{path} ({known})"}
+    found = {"profile file": f"{path} (found)"}
     try:
-        names = ", ".join(load_profiles(path, home=environ.get("HOME"))) or "none"
+        profiles = load_profiles(path, home=environ.get("HOME"))
     except ConfigError as error:
-        names = str(error)
-    return {"profile file": f"{path} (found)", "profiles": names}
+        return found | {"profiles": str(error)}
+    found["profiles"] = ", ".join(profiles) or "none"
+    return found if profiles.use is None else found | {"profile in use": profiles.use}
 
 
 def _resolved(environ: Any) -> dict[str, str]:

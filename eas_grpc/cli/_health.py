@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from eas_grpc.cli._target import Duration, open_channel, target_options
+from eas_grpc.cli._target import Target, target_options
+from eas_grpc.cli._types import Duration
 
 __all__ = ["health"]
 
@@ -27,9 +28,7 @@ _OLD_PACKAGE = "--list needs a newer grpcio-health-checking here: pip install -U
     "--list", "list_all", is_flag=True, help="Print each service the server knows, with its status."
 )
 @target_options
-def health(
-    service: str, timeout: float, *, watch: bool, wait: float | None, list_all: bool, **target: Any
-) -> None:
+def health(service: str, *, watch: bool, wait: float | None, list_all: bool, target: Target) -> None:
     """Check whether a service is serving.
 
     SERVICE is its name as in `package.Service`; without it, the server as a whole is meant.
@@ -41,15 +40,15 @@ def health(
         raise click.UsageError("--watch, --wait and --list exclude each other")
     if list_all and service:
         raise click.UsageError(f"--list prints every service: leave {service!r} out")
-    with open_channel(**target, timeout=timeout) as channel:
+    with target.channel() as channel:
         if watch:
-            _watch(channel, service)
+            _watch(channel, service, target)
         elif list_all:
-            _list(channel)
+            _list(channel, target)
         elif wait is not None:
-            _wait(channel, service, wait, timeout)
+            _wait(channel, service, wait, target)
         else:
-            status = _check(channel, service, timeout)
+            status = _check(channel, service, target)
             click.echo(status)
             if status != "SERVING":
                 sys.exit(_NOT_SERVING)
@@ -63,14 +62,16 @@ def _name(status: int) -> str:
     return str(statuses.Name(status)) if status in statuses.values() else str(status)
 
 
-def _check(channel: Any, service: str, timeout: float) -> str:
+def _check(channel: Any, service: str, target: Target, timeout: float | None = None) -> str:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     from eas_grpc.errors import CallError
 
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        return _name(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status)
+        request = health_pb2.HealthCheckRequest(service=service)
+        answer = stub.Check(request, timeout=timeout or target.timeout, metadata=target.metadata)
+        return _name(answer.status)
     except CallError as error:
         if error.failure.status == "NOT_FOUND":
             return "SERVICE_UNKNOWN"
@@ -87,7 +88,7 @@ def _explained(error: Any, hint: str) -> Exception:
     return CallError(failure)
 
 
-def _watch(channel: Any, service: str) -> None:
+def _watch(channel: Any, service: str, target: Target) -> None:
     """A change may be days away, so the stream has no limits of ours."""
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -96,7 +97,8 @@ def _watch(channel: Any, service: str) -> None:
     stub: Any = health_pb2_grpc.HealthStub(channel)
     answered, why = False, "the server closed the stream"
     try:
-        for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=None):
+        request = health_pb2.HealthCheckRequest(service=service)
+        for answer in stub.Watch(request, timeout=None, metadata=target.metadata):
             answered = True
             click.echo(f"{time.strftime('%H:%M:%S')} {_name(answer.status)}")
     except KeyboardInterrupt:
@@ -109,7 +111,7 @@ def _watch(channel: Any, service: str) -> None:
     sys.exit(_NOT_SERVING)
 
 
-def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
+def _wait(channel: Any, service: str, wait: float, target: Target) -> None:
     """Asks again until it serves: the server may not even listen yet."""
     from eas_grpc.errors import CallError, CallFailure, Origin
 
@@ -118,7 +120,7 @@ def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
     failure: CallFailure | None = None
     while (left := until - time.monotonic()) > 0:
         try:
-            seen = _check(channel, service, min(timeout, left))
+            seen = _check(channel, service, target, min(target.timeout, left))
         except CallError as error:
             if error.failure.status not in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}:
                 raise
@@ -138,7 +140,7 @@ def _wait(channel: Any, service: str, wait: float, timeout: float) -> None:
     sys.exit(_CANNOT_CONNECT if failure.origin is Origin.CLIENT else _NOT_SERVING)
 
 
-def _list(channel: Any) -> None:
+def _list(channel: Any, target: Target) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     from eas_grpc.errors import CallError, ConfigError
@@ -148,11 +150,11 @@ def _list(channel: Any) -> None:
     if not hasattr(stub, "List"):
         raise ConfigError(_OLD_PACKAGE)
     try:
-        statuses = stub.List(messages.HealthListRequest()).statuses
+        statuses = stub.List(messages.HealthListRequest(), metadata=target.metadata).statuses
     except CallError as error:
         if error.failure.status == "UNIMPLEMENTED":
             # Is it List that is missing, or the whole health service?
-            _check(channel, "", 5.0)
+            _check(channel, "", target)
         raise _explained(error, _NO_LIST) from error
     for name in sorted(statuses):
         click.echo(f"{_name(statuses[name].status):<16} {name or '(the server as a whole)'}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import click
 
-from eas_grpc.cli._target import open_channel, target_options
+from eas_grpc.cli._target import Target, target_options
 
 __all__ = ["hello"]
 
@@ -23,20 +22,20 @@ _NO_GREETER = (
 @click.command()
 @click.argument("name", default="World")
 @target_options
-def hello(name: str, timeout: float, **target: Any) -> None:
+def hello(name: str, target: Target) -> None:
     """Greet NAME through a service's SayHello."""
     from eas_grpc_pb.greeter.v1.greeter_pb2 import HelloRequest, HelloResponse
 
     from eas_grpc.errors import CallError
 
-    with open_channel(**target, timeout=timeout) as channel:
+    with target.channel() as channel:
         for service in _SPELLINGS:
             call = channel.unary_unary(
                 f"/{service}/SayHello", HelloRequest.SerializeToString, HelloResponse.FromString
             )
             started = time.perf_counter()
             try:
-                answer = call(HelloRequest(name=name))
+                answer = call(HelloRequest(name=name), metadata=target.metadata)
             except CallError as error:
                 failure = error.failure
                 # A gateway that answers in the service's place does not know its methods.

@@ -17,7 +17,7 @@ _NO_TOOLS = (
 )
 
 
-@click.command(short_help="Make a project for a gRPC service named NAME.")
+@click.command()
 @click.argument("name")
 @click.option(
     "--dir",
@@ -32,9 +32,9 @@ _NO_TOOLS = (
 def init(
     name: str, folder: Path | None, package: str | None, protoc_python: str | None, plugins_bin: str | None
 ) -> None:
-    """Make a project for a gRPC service named NAME, with tests that pass.
+    """Make a project for a gRPC service named NAME.
 
-    It follows the vendor's demo: a .proto, its stubs, a server, a client, tests, and what deploys to EAS. The folder
+    Its tests pass at once. It follows the vendor's demo: a .proto, its stubs, a server, a client, tests, and what deploys to EAS. The folder
     has to be empty, or not there yet.
     """
     from importlib.util import find_spec

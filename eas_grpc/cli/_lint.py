@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["lint"]
 
 
-@click.command(short_help="Check .proto files for what hurts their callers.")
+@click.command()
 @finding_options
 def lint(
     protos: tuple[Path, ...],
@@ -24,9 +24,9 @@ def lint(
     form: str,
     protoc_python: str | None,
 ) -> None:
-    """Check .proto files for what hurts callers from Python and later changes.
+    """Check .proto files for what hurts their callers.
 
-    Without PROTO, those of the table [tool.eas-grpc] of the nearest pyproject.toml. Exits 1 if anything but hints was
+    What troubles callers from Python, and what a later change will break. Without PROTO, those of the table [tool.eas-grpc] of the nearest pyproject.toml. Exits 1 if anything but hints was
     found. A comment `eas-grpc:ignore RULE reason` at an element, or around it, accepts it as it is.
     """
     from eas_grpc.codegen._elements import read_schema

@@ -175,12 +175,11 @@ def _asked(program: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with a PYTHONPATH that means the same in another folder."""
-    paths = os.environ.get("PYTHONPATH", "")
-    if not paths:
-        return dict(os.environ)
-    absolute = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))  # noqa: PTH100
-    return {**os.environ, "PYTHONPATH": absolute}
+    """Ours, with a PYTHONPATH that means the same in another folder, and names of files in any script."""
+    ours = {**os.environ, "PYTHONUTF8": "1"}
+    if paths := ours.get("PYTHONPATH"):
+        ours["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))  # noqa: PTH100
+    return ours
 
 
 def _run(command: Sequence[str], *, cwd: Path, text: str = "") -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from eas_grpc.errors import ConfigError, PlaintextTokenWarning
 from eas_grpc.options import Profile, StreamLimits, check_channel_options, check_seconds, profile_named
 from eas_grpc.retry import RetryPolicy, service_config
 from eas_grpc.rpc._args import SERVICE_CONFIG, channel_args, plain_args, replay_room
+from eas_grpc.rpc._credentials import authority_option, credentials_from_files
 from eas_grpc.rpc._idempotent import idempotent_methods
 from eas_grpc.rpc._policy import CallPolicy
 from eas_grpc.rpc._replay import Replays
@@ -64,6 +65,8 @@ def plan(
     address = found.endpoint
     chosen = profile_named(profile)
     own = check_channel_options(options)
+    if found.authority is not None:
+        own = (authority_option(found.authority, tls=address.tls), *own)
     tokens = _tokens(found)
     if proxy is not None and not isinstance(proxy, bool):
         raise ConfigError(
@@ -90,6 +93,8 @@ def plan(
         proxy=proxy,
         own=own,
     )
+    if credentials is None:
+        credentials = credentials_from_files(found.cacert, found.cert, found.key)
     secure = _credentials(address, credentials)
     if tokens is not None and secure is None:
         _warn_plaintext(address)
@@ -179,7 +184,7 @@ def _credentials(
     if not endpoint.tls:
         if credentials is not None:
             raise ConfigError(
-                f"credentials= need TLS, but {endpoint} is plaintext: write https:// in front, or leave them out"
+                f"credentials are for TLS, but {endpoint} is plaintext: write https:// in front, or leave them out"
             )
         return None
     return grpc.ssl_channel_credentials() if credentials is None else credentials

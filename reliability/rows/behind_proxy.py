@@ -32,7 +32,7 @@ _Thing = TypeVar("_Thing")
 
 def _needs_haproxy() -> None:
     if not program():
-        raise Skip("no haproxy here: scripts/reliability-tools installs it where it can")
+        raise Skip("no haproxy here: scripts/debian-tools installs it where it can")
 
 
 def _together(stack: ExitStack, *starting: AbstractContextManager[_Thing]) -> list[_Thing]:

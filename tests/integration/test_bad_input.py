@@ -152,21 +152,21 @@ MISTAKES = {
     "EAS_TOKEN broken": Mistake({}, "pass one token, in one line", {"EAS_TOKEN": f"{SECRET} more"}),
     "EAS_TOKEN and a file": Mistake({}, "unset one of them", {"EAS_TOKEN": SECRET, "EAS_TOKEN_FILE": "x"}),
     "EAS_TOKEN_FILE missing": Mistake({}, "cannot be read: No such file", {"EAS_TOKEN_FILE": "/no/such/file"}),
-    "EAS_PROFILE without a file": Mistake({}, "profiles.toml", {"EAS_PROFILE": "prod"}),
+    "EAS_PROFILE without a file": Mistake({}, "config.toml", {"EAS_PROFILE": "prod"}),
     "EAS_PROFILE unknown": Mistake(
-        {}, "did you mean 'prod'?", {"EAS_PROFILE": "prdo"}, {"eas-grpc/profiles.toml": "[prod]\n"}
+        {}, "did you mean 'prod'?", {"EAS_PROFILE": "prdo"}, {"eas-grpc/config.toml": "[prod]\n"}
     ),
     "profile with a wrong key": Mistake(
         {}, "did you mean 'token'?", {"EAS_PROFILE": "prod"},
-        {"eas-grpc/profiles.toml": f'[prod]\ntokne = "{SECRET}"\n'},
+        {"eas-grpc/config.toml": f'[prod]\ntokne = "{SECRET}"\n'},
     ),
     "profile with two tokens": Mistake(
         {}, "remove one of them", {"EAS_PROFILE": "prod"},
-        {"eas-grpc/profiles.toml": f'[prod]\ntoken = "{SECRET}"\ntoken_file = "x"\n'},
+        {"eas-grpc/config.toml": f'[prod]\ntoken = "{SECRET}"\ntoken_file = "x"\n'},
     ),
     "profile not TOML": Mistake(
-        {}, "profiles.toml", {"EAS_PROFILE": "prod"},
-        {"eas-grpc/profiles.toml": f"[prod]\ntoken = {SECRET}\n"},
+        {}, "config.toml", {"EAS_PROFILE": "prod"},
+        {"eas-grpc/config.toml": f"[prod]\ntoken = {SECRET}\n"},
     ),
 }  # fmt: skip
 

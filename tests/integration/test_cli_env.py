@@ -29,6 +29,13 @@ def env(*args: str, **variables: str):
     return done.stdout
 
 
+def write_profiles(folder, text):
+    (folder / "eas-grpc").mkdir()
+    file = folder / "eas-grpc" / "config.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+
+
 def test_the_text_has_its_four_sections_and_the_versions():
     text = env()
     assert [line for line in text.splitlines() if not line.startswith(" ")] == [
@@ -57,8 +64,7 @@ def test_json_is_one_object_with_the_same_facts():
 
 @pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
 def test_no_secret_is_printed(flags, tmp_path):
-    (tmp_path / "eas-grpc").mkdir()
-    (tmp_path / "eas-grpc" / "profiles.toml").write_text(f'[prod]\ntoken = "{SECRET}"\n')
+    write_profiles(tmp_path, f'[prod]\ntoken = "{SECRET}"\n')
     text = env(
         *flags,
         EAS_TOKEN=SECRET,
@@ -75,7 +81,7 @@ def test_no_secret_is_printed(flags, tmp_path):
 
 
 def test_the_profile_file_is_named_whether_it_is_there_or_not(tmp_path):
-    file = tmp_path / "eas-grpc" / "profiles.toml"
+    file = tmp_path / "eas-grpc" / "config.toml"
     assert f"{file} (none)" in env()
     file.parent.mkdir()
     file.touch()
@@ -128,9 +134,9 @@ def test_a_token_file_that_is_not_there_is_pointed_out(tmp_path):
 
 
 def test_the_endpoint_and_where_it_and_the_token_come_from_are_shown(tmp_path):
-    (tmp_path / "eas-grpc").mkdir()
-    (tmp_path / "eas-grpc" / "profiles.toml").write_text(
-        f'[prod]\nendpoint = "http://one.example/"\ntoken = "{SECRET}"\n[test]\nendpoint = "two:81"\n'
+    write_profiles(
+        tmp_path,
+        f'[prod]\nendpoint = "http://one.example/"\ntoken = "{SECRET}"\n[test]\nendpoint = "two:81"\n',
     )
     found = json.loads(env("--json", EAS_PROFILE="prod"))["settings"]
     assert found["profiles"] == "prod, test"
@@ -140,3 +146,18 @@ def test_the_endpoint_and_where_it_and_the_token_come_from_are_shown(tmp_path):
     assert found["resolved endpoint"] == "three:82 (from EAS_ENDPOINT)"
     assert found["resolved token"] == "none"
     assert "there is no endpoint" in json.loads(env("--json"))["settings"]["resolved endpoint"]
+
+
+def test_the_profile_that_use_names_is_shown_and_is_what_is_dialled(tmp_path):
+    write_profiles(tmp_path, 'use = "prod"\n[prod]\nendpoint = "one:81"\ntoken_env = "NO_SUCH_VARIABLE"\n')
+    found = json.loads(env("--json", EAS_TOKEN=SECRET))["settings"]
+    assert found["profile in use"] == "prod"
+    assert found["resolved endpoint"] == "one:81 (from profile 'prod')"
+    assert found["resolved token"] == "*** (from EAS_TOKEN)"
+    assert "is not set" in json.loads(env("--json"))["settings"]["resolved endpoint"]
+
+
+def test_a_file_of_the_former_name_is_pointed_out(tmp_path):
+    (tmp_path / "eas-grpc").mkdir()
+    (tmp_path / "eas-grpc" / "profiles.toml").touch()
+    assert "profiles.toml has its former name: rename it" in env()

@@ -34,7 +34,8 @@ def hello(*args: str, **env: str):
 
 def write_profiles(tmp_path, text: str) -> None:
     (tmp_path / "eas-grpc").mkdir()
-    (tmp_path / "eas-grpc" / "profiles.toml").write_text(text)
+    (tmp_path / "eas-grpc" / "config.toml").write_text(text)
+    (tmp_path / "eas-grpc" / "config.toml").chmod(0o600)
 
 
 def greeted(done, name: str = "World") -> bool:
@@ -218,7 +219,7 @@ def test_a_token_file_that_is_not_there_is_named():
 def test_a_profile_that_is_not_there_is_named(tmp_path):
     missing = hello("--profile", "prod")
     assert missing.exit_code == 2
-    assert "profiles.toml" in missing.stderr
+    assert "config.toml" in missing.stderr
     write_profiles(tmp_path, '[prod]\nendpoint = "127.0.0.1:1"\n')
     unknown = hello("--profile", "prd")
     assert unknown.exit_code == 2

@@ -274,7 +274,8 @@ def test_the_environments_and_the_profiles_token_is_not_shown_by_a_mistake_there
     if profiles is not None:
         folder = tmp_path / "eas-grpc"
         folder.mkdir()
-        (folder / "profiles.toml").write_text(profiles)
+        (folder / "config.toml").write_text(profiles)
+        (folder / "config.toml").chmod(0o600)
     with pytest.raises(ConfigError) as caught:
         DOORS[door]()
     haul.add_error(f"{door} {sorted(variables)}", caught.value)

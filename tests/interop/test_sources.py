@@ -25,7 +25,7 @@ def test_the_generated_go_code_is_what_the_generators_write_today(go_programs, t
     with locked("go"):
         done = finish("sh", GO / "generate.sh", tmp_path, timeout=600, EAS_GRPC_PROTOC_PYTHON=PROTOC_PYTHON)
     assert done.returncode == 0, done.stderr
-    assert len(sources(GO)) == 6
+    assert len(sources(GO)) == 13
     assert sources(tmp_path) == sources(GO)
 
 

@@ -17,10 +17,13 @@ DOORS = [
     "eas_grpc",
     "eas_grpc.aio",
     "eas_grpc.codegen",
+    "eas_grpc.doctor",
     "eas_grpc.testing",
     "eas_grpc.errors",
     "eas_grpc.inference",
+    "eas_grpc.load",
     "eas_grpc.rpc",
+    "eas_grpc.schema",
     "eas_grpc.serving",
     "eas_grpc.tensors",
 ]

@@ -18,7 +18,7 @@ from eas_grpc.settings import (
     resolve,
 )
 
-FILE = Path("/conf/eas-grpc/profiles.toml")
+FILE = Path("/conf/eas-grpc/config.toml")
 # Whoever finds this in a message or a repr has found a leak.
 SECRET = "Zm9vYmFyLXNlY3JldC10b2tlbg=="
 PROFILES = {
@@ -218,7 +218,7 @@ BAD_FILES = [
     (f"[prod]\n\ntoken = '{SECRET}", f"{FILE}:3 is not valid TOML"),
     (f"[prod]\ntoken = '{SECRET}'\ntoken = '{SECRET}'\n", f"{FILE}:"),
     ("x = " + "[" * 100_000, "nested too deeply"),
-    ("x = " + "1" * 5000, "profiles.toml"),
+    ("x = " + "1" * 5000, "config.toml"),
     (
         f"endpoint = 'h'\ntoken = '{SECRET}'",
         "'endpoint' stands outside of a table: put it below a line such as [prod]",
@@ -227,7 +227,10 @@ BAD_FILES = [
     ("[prod]\nendpont = 'h'", "[prod] has an unknown key 'endpont': did you mean 'endpoint'?"),
     (f"[prod]\ntokn = '{SECRET}'", "did you mean 'token'?"),
     ("[prod]\ntoken-file = 'x'", "did you mean 'token_file'?"),
-    ("[prod]\nregion = 'x'", "write one of 'endpoint', 'token', 'token_file'"),
+    (
+        "[prod]\nregion = 'x'",
+        "write one of 'authority', 'cacert', 'cert', 'endpoint', 'key', 'timeout', 'token', 'token_command'",
+    ),
     ("[prod.eu]\nendpoint = 'h'", "[prod] has an unknown key 'eu'"),
     ("[prod]\nendpoint = 80", "endpoint of [prod] must be a text in quotation marks, not int"),
     (f"[prod]\ntoken = ['{SECRET}']", "token of [prod] must be a text in quotation marks, not list"),
@@ -260,11 +263,11 @@ def test_any_text_gives_profiles_or_a_config_error(text):
 @pytest.mark.parametrize(
     ("environ", "path"),
     [
-        ({"HOME": "/home/u"}, "/home/u/.config/eas-grpc/profiles.toml"),
-        ({"HOME": "/home/u", "XDG_CONFIG_HOME": ""}, "/home/u/.config/eas-grpc/profiles.toml"),
-        ({"HOME": "/home/u", "XDG_CONFIG_HOME": "rel"}, "/home/u/.config/eas-grpc/profiles.toml"),
-        ({"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"}, "/xdg/eas-grpc/profiles.toml"),
-        ({"XDG_CONFIG_HOME": "/xdg"}, "/xdg/eas-grpc/profiles.toml"),
+        ({"HOME": "/home/u"}, "/home/u/.config/eas-grpc/config.toml"),
+        ({"HOME": "/home/u", "XDG_CONFIG_HOME": ""}, "/home/u/.config/eas-grpc/config.toml"),
+        ({"HOME": "/home/u", "XDG_CONFIG_HOME": "rel"}, "/home/u/.config/eas-grpc/config.toml"),
+        ({"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"}, "/xdg/eas-grpc/config.toml"),
+        ({"XDG_CONFIG_HOME": "/xdg"}, "/xdg/eas-grpc/config.toml"),
     ],
 )
 def test_the_file_is_where_the_desktop_rules_put_it(environ, path):
@@ -278,9 +281,9 @@ def test_no_home_is_a_config_error():
 
 def test_a_missing_file_says_how_to_make_it(tmp_path):
     with pytest.raises(
-        ConfigError, match=r"there is no .*profiles.toml: create it with a table such as \[prod\]"
+        ConfigError, match=r"there is no .*config.toml: create it with a table such as \[prod\]"
     ):
-        load_profiles(tmp_path / "profiles.toml")
+        load_profiles(tmp_path / "config.toml")
 
 
 def test_an_unreadable_file_is_a_config_error(tmp_path):
@@ -300,7 +303,7 @@ def test_a_byte_order_mark_in_front_is_no_error(tmp_path):
 def environ(tmp_path):
     folder = tmp_path / "eas-grpc"
     folder.mkdir()
-    (folder / "profiles.toml").write_text("[prod]\nendpoint = 'https://h'\ntoken_file = 't'\n")
+    (folder / "config.toml").write_text("[prod]\nendpoint = 'https://h'\ntoken_file = 't'\n")
     return {"XDG_CONFIG_HOME": str(tmp_path)}
 
 
@@ -320,5 +323,5 @@ def test_the_file_is_not_read_where_nobody_asks_for_a_profile(tmp_path):
 
 
 def test_a_profile_without_a_file_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"there is no .*profiles.toml"):
+    with pytest.raises(ConfigError, match=r"there is no .*config.toml"):
         find_settings(environ={"XDG_CONFIG_HOME": str(tmp_path), "EAS_PROFILE": "prod"})

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the Go code of the three greeters below OUT (default: this folder); go.mod pins the generators.
+# Writes the Go code of the greeters and of the kinds below OUT (default: this folder); go.mod pins the generators.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -12,13 +12,22 @@ mkdir -p "$tools"
 go build -C "$here" -buildvcs=false -o "$tools/" \
 	google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 
-generate() { # FOLDER PROTO GO_PACKAGE
-	"$python" -m grpc_tools.protoc -I "$1" \
+generate() { # FOLDER GO_PACKAGE PROTO...
+	folder=$1 package=$module/pb/$2
+	shift 2
+	maps=
+	for proto; do
+		maps="$maps,M$proto=$package"
+	done
+	"$python" -m grpc_tools.protoc -I "$folder" \
 		--plugin=protoc-gen-go="$tools/protoc-gen-go" --plugin=protoc-gen-go-grpc="$tools/protoc-gen-go-grpc" \
-		--go_out="$out" --go_opt="module=$module,M$2=$module/pb/$3" \
-		--go-grpc_out="$out" --go-grpc_opt="module=$module,M$2=$module/pb/$3" "$2"
+		--go_out="$out" --go_opt="module=$module$maps" \
+		--go-grpc_out="$out" --go-grpc_opt="module=$module$maps" "$@"
 }
 
-generate "$root/tests/interop/protos" no_package/helloworld.proto nopackage
-generate "$root/tests/interop/protos" packaged/helloworld.proto packaged
-generate "$root/protos" eas_grpc_pb/greeter/v1/greeter.proto greeter
+generate "$root/tests/interop/protos" nopackage no_package/helloworld.proto
+generate "$root/tests/interop/protos" packaged packaged/helloworld.proto
+generate "$root/protos" greeter eas_grpc_pb/greeter/v1/greeter.proto
+generate "$root/tests/interop/protos" kinds kinds/v1/kinds.proto kinds/v1/well_known.proto
+generate "$root/tests/interop/protos" older kinds/older/v1/older.proto
+generate "$root/tests/interop/protos" newer kinds/newer/v1/newer.proto
