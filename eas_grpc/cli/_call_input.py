@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eas_grpc.cli._call_schema import CallSchema
     from eas_grpc.schema._payload import Attachments
 
-__all__ = ["Requests", "Source", "attachment", "sources", "typed_by_hand"]
+__all__ = ["Requests", "Source", "attachment", "sources", "typed_by_hand", "unread"]
 
 _PIECE = 1 << 20
 _STDIN = "standard input"
@@ -64,10 +64,29 @@ def sources(data: Sequence[str], *, streams: bool, attached: bool) -> list[Sourc
     """
     if not data and streams and not attached:
         return [_standard_input(required=False)]
+    if "" in data:
+        raise ConfigError("-d is empty: write {} for an empty request")
     found = [_source(text) for text in data]
     if sum(each.where == _STDIN for each in found) > 1:
         raise ConfigError("standard input can be read once: leave one of the -d - out")
     return found
+
+
+def unread() -> bool:
+    """Whether something waits on standard input, which a method with one request reads only for `-d -`."""
+    import fcntl
+    import stat
+    import termios
+
+    try:
+        number = sys.stdin.fileno()
+        kind = os.fstat(number).st_mode
+        if stat.S_ISREG(kind):
+            return os.fstat(number).st_size > 0
+        waiting = fcntl.ioctl(number, termios.FIONREAD, bytes(4)) if stat.S_ISFIFO(kind) else bytes(4)
+    except (AttributeError, OSError, ValueError):  # closed, or somebody's own object
+        return False
+    return any(waiting)
 
 
 def _source(text: str) -> Source:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eas_grpc.cli._console import printable
 from eas_grpc.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -155,10 +156,11 @@ class Printer:
         self.typed = False
 
     def json(self, text: str) -> None:
-        """One JSON value. Where stdout is not UTF-8, other characters are escaped, as JSON allows.
+        """One JSON value. What would steer a terminal, and what stdout's encoding lacks, is escaped, as JSON allows.
 
         Raises SchemaError where it cannot be written.
         """
+        text = re.sub(r"[\x7f-\x9f]", _escape, text)
         encoding = (
             (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
         )
@@ -181,9 +183,9 @@ class Printer:
         click.echo("> ", err=True, nl=False)
 
     def remark(self, *lines: str) -> None:
-        """On stderr."""
+        """On stderr; what a service says does not steer the terminal."""
         for line in lines:
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Text on stdout."""

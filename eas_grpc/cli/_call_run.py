@@ -59,9 +59,11 @@ def print_template(wish: Wish, target: Target, source: Source) -> None:
 
 
 def _requests(wish: Wish, found: CallSchema, printer: Printer) -> Requests:
-    from eas_grpc.cli._call_input import Requests, sources
+    from eas_grpc.cli._call_input import Requests, sources, unread
 
     given = sources(wish.data, streams=found.method.client_streaming, attached=bool(wish.attachments))
+    if not given and not wish.attachments and unread():
+        printer.remark("Note: the request is empty; standard input was not read: -d - reads it")
     return Requests(
         found,
         given,

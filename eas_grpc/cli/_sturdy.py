@@ -26,6 +26,7 @@ _OF_THE_DISK = {
     errno.EISDIR,
     errno.ENAMETOOLONG,
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_TEXT = (
     "an argument or a value has characters that the locale of this shell cannot hold: set LC_ALL=C.UTF-8 and"
     " try again"
@@ -61,10 +62,11 @@ class SturdyGroup(click.Group):
                 raise
             raise _UsageRefusal(_NOT_TEXT) from None
         except OSError as error:
-            if error.errno not in _OF_THE_DISK:
+            # A full disk without a name was met while writing what is printed: `> /dev/full`.
+            named = error.filename or ("standard output" if error.errno in _FULL else None)
+            if error.errno not in _OF_THE_DISK or named is None:
                 raise
-            # Without a name it was met while writing what is printed: `> /dev/full`.
-            raise _FileRefusal(f"{error.filename or 'standard output'}: {error.strerror}") from None
+            raise _FileRefusal(f"{named}: {error.strerror}") from None
 
 
 def prepare_streams() -> None:

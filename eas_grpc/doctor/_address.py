@@ -123,7 +123,8 @@ def _for_plain_grpc(endpoint: Endpoint) -> str:
 
 def _evidence(endpoint: Endpoint, eas: EasName | None, stripped: str) -> list[str]:
     kind = "TLS" if endpoint.tls else "plaintext"
-    lines = [f"{stripped} means {endpoint.authority}, {kind}"]
+    same = stripped == endpoint.authority
+    lines = [f"{stripped}, {kind}" if same else f"{stripped} means {endpoint.authority}, {kind}"]
     if endpoint.socket is not None:
         lines = [f"{stripped} is a Unix socket, {kind}"]
     if eas is not None:

@@ -207,6 +207,9 @@ class Schema:
         near = nearest(name, every)
         for each in sorted(every, reverse=True):
             near = near.replace(each, _slashed(each))
+        if not near and self.services:
+            more = ", ..." if len(self.services) > 5 else ""
+            near = f": it offers {', '.join(self.services[:5])}{more}"
         return f"{self.origin} has no method {text!r}{near}"
 
     def _method(self, service: str, descriptor: Any) -> Method:

@@ -57,6 +57,20 @@ def call(store, tmp_path):
     return lambda *args, **words: run("-e", store.address, "--descriptor-set", str(schema), *args, **words)
 
 
+def test_what_steers_a_terminal_is_escaped_in_what_a_service_sent(call, greet):
+    done = greet(f"{GREETER}/SayHello", "-d", '{"name": "\\u009b31m\\u007fé"}')
+    assert json.loads(done.stdout) == {"message": "Hello, \x9b31m\x7fé!"}
+    assert "é" in done.stdout
+    assert not {"\x9b", "\x7f"} & set(done.stdout)
+    failed = call("Store/Put", "-d", json.dumps({"caption": "fail:INTERNAL:\x1b[31mred\nError: forged"}))
+    assert "INTERNAL: \\x1b[31mred\\nError: forged\n" in failed.stderr
+
+
+def test_empty_data_is_no_request(call):
+    done = call("Store/Put", "-d", "")
+    assert (done.exit_code, done.stderr) == (2, "Error: -d is empty: write {} for an empty request\n")
+
+
 def values(text: str) -> list:
     """The JSON values of an output."""
     decoder, found, at = json.JSONDecoder(), [], 0

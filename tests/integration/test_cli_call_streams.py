@@ -179,6 +179,21 @@ def test_text_outside_of_ascii_is_escaped_where_the_locale_cannot_show_it(server
     assert server.next_seen() == "grüß 😀"
 
 
+@pytest.mark.parametrize("waiting", [b'{"caption": "x"}', b""], ids=["data", "nothing"])
+def test_data_that_waits_and_is_not_read_is_pointed_out(server, options, env, waiting, tmp_path):
+    file = tmp_path / "data.json"
+    file.write_bytes(waiting)
+    reading, writing = os.pipe()
+    os.write(writing, waiting)
+    with open(file) as of_file, os.fdopen(reading) as of_pipe, os.fdopen(writing):
+        for stdin in (of_file, of_pipe):
+            done = subprocess.run(
+                [*MODULE, "Store/Put", *options], stdin=stdin, capture_output=True, env=env, timeout=SECONDS
+            )
+            assert (done.returncode, done.stdout) == (0, b"{}\n")
+            assert (b"standard input was not read" in done.stderr) == bool(waiting)
+
+
 class Terminal:
     """A terminal whose other end is in our hands; what the program prints goes to pipes."""
 

@@ -48,7 +48,6 @@ def stdin(monkeypatch):
 
 def test_without_data_a_method_of_one_request_gets_an_empty_one():
     assert captions("Store/Put", []) == [""]
-    assert captions("Store/Put", [""]) == [""]
 
 
 def test_a_method_of_one_request_does_not_read_standard_input_unasked(monkeypatch):

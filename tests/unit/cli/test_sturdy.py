@@ -29,6 +29,11 @@ def group(error: BaseException) -> SturdyGroup:
         (OSError(errno.EROFS, "Read-only file system", "a/b"), 3, "Error: a/b: Read-only file system\n"),
         (PermissionError(errno.EACCES, "Permission denied", "a"), 3, "Error: a: Permission denied\n"),
         (OSError(errno.ENOSPC, "No space left on device", "a"), 3, "Error: a: No space left on device\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            3,
+            "Error: standard output: No space left on device\n",
+        ),
         (UnicodeEncodeError("utf-8", "a\udce9", 1, 2, "surrogates not allowed"), 2, "set LC_ALL=C.UTF-8"),
     ],
 )
