@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from eas_grpc.schema._payload import Attachments
 
 __all__ = ["Wish", "make_call", "print_plan", "print_template"]
+
+_NOTICE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +130,7 @@ def _run(
     from eas_grpc.schema import Headers, Received, invoke
 
     opened = time.perf_counter()
-    if wish.as_json or wish.verbose:
-        _note_connection(channel, opened, outcome)
+    connected = _note_connection(channel, opened, outcome) if wish.as_json or wish.verbose else None
     found = _schema(wish, target, source, channel)
     outcome.schema = time.perf_counter() - opened
     method = found.method
@@ -153,6 +155,9 @@ def _run(
                 _received(wish, found, saved, event, outcome, printer)
             else:
                 _note_end(event, found, requests, outcome)
+    if connected is not None and _answered(outcome):
+        # Whoever tells of it may come after the answer, on a thread of its own.
+        connected.wait(_NOTICE_SECONDS)
     if requests.error is not None:
         raise requests.error
     if outcome.failure is not None:
@@ -176,6 +181,12 @@ def _received(
         printer.json(found.shown(event.message, emit_defaults=wish.emit_defaults))
 
 
+def _answered(outcome: Outcome) -> bool:
+    from eas_grpc.errors import Origin
+
+    return outcome.failure is None or outcome.failure.origin is Origin.SERVER
+
+
 def _note_end(event: Ended, found: CallSchema, requests: Requests, outcome: Outcome) -> None:
     outcome.status, outcome.details, outcome.total = event.status, event.details, event.at
     outcome.trailers, outcome.failure = event.trailers, event.failure
@@ -193,18 +204,22 @@ def _note_failure(outcome: Outcome, error: CallError) -> None:
     outcome.trailers = outcome.trailers or failure.trailing_metadata
 
 
-def _note_connection(channel: grpc.Channel, opened: float, outcome: Outcome) -> None:
+def _note_connection(channel: grpc.Channel, opened: float, outcome: Outcome) -> threading.Event:
     """Begins to connect, and notes when that is done; the call does not wait for it."""
     import time
 
     import grpc
 
+    connected = threading.Event()
+
     def changed(state: grpc.ChannelConnectivity) -> None:
         if state is grpc.ChannelConnectivity.READY and outcome.connect is None:
             outcome.connect = time.perf_counter() - opened
             channel.unsubscribe(changed)
+            connected.set()
 
     channel.subscribe(changed, try_to_connect=True)
+    return connected
 
 
 def _timeout(target: Target, requests: Requests) -> Any:

@@ -29,7 +29,10 @@ def check(data: bytes) -> None:
 
 @cache
 def _file() -> Path:
-    return Path(tempfile.mkdtemp(prefix="eas-grpc-fuzz-"), "pyproject.toml")
+    path = Path(tempfile.mkdtemp(prefix="eas-grpc-fuzz-"), "pyproject.toml")
+    # It may hold a token, and one that others can read is warned of.
+    path.touch(0o600)
+    return path
 
 
 def _profiles(data: bytes) -> None:

@@ -348,20 +348,24 @@ class Gateway:
         if self._core is not None:
             self._core.end_faults()
         # Twice, since a connection that was just accepted becomes one of ours in one of the next turns of the loop.
-        for _ in range(2):
-            for hosted in (self._admin, *self._hosted):
-                if hosted is not None:
-                    hosted.close()
-            if self._core is not None:
-                self._core.close()
-            if self._listeners is not None:
-                self._listeners.close()
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
+        await self._close_all()
+        await self._close_all()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         if tasks:
             # One of a handler's may not want to end.
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
-        await asyncio.sleep(0)
+        # And what those that were being accepted have left.
+        await self._close_all()
+
+    async def _close_all(self) -> None:
+        for hosted in (self._admin, *self._hosted):
+            if hosted is not None:
+                hosted.close()
+        if self._core is not None:
+            self._core.close()
+        if self._listeners is not None:
+            self._listeners.close()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)

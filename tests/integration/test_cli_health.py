@@ -192,7 +192,7 @@ def test_a_watch_whose_reader_is_gone_ends_without_a_traceback(server):
         assert said(process) == "SERVING"
         process.stdout.close()
         server.health.set("", serving=False)
-        assert process.wait(20) == 1
+        assert process.wait(20) == 0
         assert process.stderr.read() == ""
 
 
