@@ -307,8 +307,10 @@ def test_curl_sees_what_the_fault_says_and_nothing_of_it_afterwards(gateway, ver
     with gateway.faults.begin(text):
         seen = curl(url, version, body=sent)
     expected = exit_1 if version == CURLS[0] else exit_2
-    # It may hear of a reset connection when it sends a window update.
-    assert seen.exit in {expected, NOT_SENT if expected == NOT_RECEIVED else expected}, seen.error
+    # It may hear of a reset connection when it sends a window update; and the system makes a reset of an end where
+    # something of HTTP/2's own (an acknowledgement of SETTINGS) comes after it.
+    also = {NOT_RECEIVED: NOT_SENT, PARTIAL: NOT_RECEIVED if version != CURLS[0] else PARTIAL}
+    assert seen.exit in {expected, also.get(expected, expected)}, seen.error
     # curl forgets the headers of a stream that is reset in the same breath.
     if (seen.exit, seen.http_code) != (STREAM_BROKEN, 0):
         assert (seen.http_code, seen.content_type) == (status, content_type)
