@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from eas_grpc_pb.greeter.v1 import greeter_pb2
 from support.processes import reserved_port
 from support.reflection_servers import PROTOS, Reflected, reflecting, shop_files
-from support.schemas import PROTOC_PYTHON, ROOT, need_protoc
+from support.schemas import PROTOC_PYTHON, need_protoc
 
 from eas_grpc.cli.__main__ import _Group
 from eas_grpc.cli._list import list_
@@ -113,7 +115,7 @@ def test_only_the_services_of_the_named_proto_are_listed(files, monkeypatch):
 
 
 def test_a_module_of_the_working_folder_will_do(tmp_path, monkeypatch):
-    source = (ROOT / "generated/eas_grpc_pb/greeter/v1/greeter_pb2.py").read_text("utf-8")
+    source = Path(greeter_pb2.__file__).read_text("utf-8")
     (tmp_path / "mine_of_the_list_test_pb2.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     folders = list(sys.path)
