@@ -105,6 +105,8 @@ def load_profiles(path: Path, *, home: str | None = None) -> Profiles:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): make it a readable file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8: save it as UTF-8 text") from None
+    if os.name == "posix" and found.st_uid not in {0, os.geteuid()}:
+        raise ConfigError(f"{path} belongs to another user, who could have it run commands: make it your own")
     others = others_may(found.st_mode, own_group=found.st_gid == found.st_uid)
     if others == "write":
         raise ConfigError(f"{path} can be changed by others, commands included: chmod 600 {path}")

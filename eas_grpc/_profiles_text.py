@@ -6,6 +6,7 @@ change has not. Where a table is written in a way that they cannot change (an in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -73,12 +74,34 @@ def with_use(text: str, name: str | None, path: Path) -> str:
 def change(path: Path, edit: Callable[[str], str]) -> None:
     """Writes what `edit` makes of the file's text (empty where there is none), whole or not at all, mode 600.
 
-    A SchemaError says why it cannot be written.
+    One at a time. A SchemaError says why it cannot be written.
     """
-    import tempfile
-
     # The file may be a link into somebody's folder of settings: that is what changes, not the link.
     real = Path(os.path.realpath(path))
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The folder, and not the file, which is replaced: who waited for it would hold the old one.
+        lock = os.open(real.parent, os.O_RDONLY)
+    except OSError as error:
+        raise SchemaError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        _wait_for(lock)
+        _change(path, real, edit)
+    finally:
+        os.close(lock)
+
+
+def _wait_for(lock: int) -> None:
+    """Until nobody else is changing the file."""
+    import fcntl
+
+    with contextlib.suppress(OSError):  # not on every disk
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _change(path: Path, real: Path, edit: Callable[[str], str]) -> None:
+    import tempfile
+
     try:
         text = real.read_bytes().decode("utf-8-sig") if real.exists() else ""
     except UnicodeDecodeError:
@@ -87,7 +110,6 @@ def change(path: Path, edit: Callable[[str], str]) -> None:
         raise SchemaError(f"{path} cannot be read: {error.strerror}") from None
     changed = edit(text)
     try:
-        real.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
         try:
             with os.fdopen(handle, "wb") as file:

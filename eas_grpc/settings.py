@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 ARGUMENT = "the argument"
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*\Z")
 
 _OF_PROFILES = frozenset(
     {
@@ -240,7 +242,11 @@ def _saved_token(environ: Mapping[str, str], saved: SavedProfile, origin: str) -
     if saved.token_env is not None:
         token = variable(environ, saved.token_env)
         if token is None:
-            raise ConfigError(f"{origin}: the variable that token_env names is not set: set it to the token")
+            # Whoever wrote the token itself there is not to see it again on the terminal.
+            name = f" {saved.token_env}" if _VARIABLE.match(saved.token_env) else ""
+            raise ConfigError(
+                f"{origin}: the variable{name} that token_env names is not set: set it to the token"
+            )
         return token
     if saved.token_command is not None:
         from eas_grpc._token_command import CommandToken

@@ -20,6 +20,16 @@ _CHECK_FAILED, _USAGE, _LOCAL_FILE, _CANNOT_CONNECT, _CALL_FAILED = 1, 2, 3, 5, 
 _INTERRUPTED = 130
 
 
+_OPTIONS = {
+    "connect(..., proxy=False)": "--no-proxy",
+    " to connect()": "",
+    "credentials=": "--cacert",
+    "max_request=": "--max-message",
+    " on the call": "",
+    "timeout=": "--timeout",
+    "token=": "--token",
+}
+
 # In the order in which a new user needs them; a test compares each sentence with the command's own help.
 _COMMANDS = {
     "call": Lazy("eas_grpc.cli._call:call", "Call a method, of any shape, with JSON, files or tensors."),
@@ -51,6 +61,10 @@ _COMMANDS = {
 class _Group(LazyGroup):
     """Shows an error of ours as click shows its own, and ends with its exit code."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
+        super().__init__(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; any other exception is a bug and keeps its traceback."""
         try:
@@ -70,7 +84,7 @@ class _Group(LazyGroup):
             ctx.exit(exit_code(error))
 
 
-@click.group(cls=_Group, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, lazy=_COMMANDS)
 @click.version_option(__version__, prog_name="eas-grpc")
 def cli() -> None:
     """Call, serve, generate for and check PAI-EAS model-inference services over gRPC.
@@ -106,8 +120,16 @@ def _shown(error: EasError) -> str:
     from eas_grpc.errors import CallError
 
     if isinstance(error, CallError):
-        return str(replace(error.failure, details=printable(error.failure.details)))
-    return "\n".join(printable(line) for line in str(error).split("\n"))
+        failure = error.failure
+        return str(replace(failure, details=printable(failure.details), hint=_in_options(failure.hint)))
+    return "\n".join(printable(line) for line in _in_options(str(error)).split("\n"))
+
+
+def _in_options(text: str) -> str:
+    """What the library says of arguments, said of options."""
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ __all__ = ["Saved", "file_name", "storable"]
 
 Say = Callable[[str], None]
 
+# An array of byte strings may take this much in any case, and otherwise so many times what it holds.
+_ANY_BYTES, _SPREAD = 64 << 20, 16
 _NOT_IN_NAMES = re.compile(r"[^\w.\-]")
 
 
@@ -161,6 +163,12 @@ def storable(name: str, array: Array) -> Array:
     if any(item.endswith(b"\0") for item in items):
         raise ConfigError(f"{name!r} has byte strings that end in a zero byte, which .npy cannot hold")
     longest = max(map(len, items), default=1)
+    # Each takes as much there as the longest; a service could ask for more memory than there is.
+    size, plain = longest * len(items), sum(map(len, items))
+    if size > max(_ANY_BYTES, _SPREAD * plain):
+        raise ConfigError(
+            f"{name!r} has byte strings of very different lengths: .npy would take {size >> 20} MiB for {plain} bytes"
+        )
     return np.array(items, f"S{max(longest, 1)}").reshape(array.shape)
 
 

@@ -226,6 +226,9 @@ class Requests:
             raise ConfigError(
                 f"{self._method.service}/{self._method.name} takes one request, and {where} has {len(values)}"
             )
+        if not values and self._sources:
+            where = " and ".join(dict.fromkeys(each.where for each in self._sources))
+            raise ConfigError(f"{where} is empty: write {{}} for an empty request")
         return Source(values[0][0], text=values[0][1]) if values else Source("the request", text="{}")
 
     def _messages(self, source: Source) -> Iterator[Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ Metadata = Sequence[tuple[str, "str | bytes"]]
 
 # Names of metadata that hold secrets, whoever sends them.
 _SECRET = re.compile(r"authorization|token|secret|password|cookie|api-?key|credential", re.IGNORECASE)
+# Control characters, and those that turn or hide what stands beside them.
+_STEERING = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # What is too short to be a secret may stand in any text.
 _SHORTEST = 6
 _CODES = (
@@ -42,8 +44,16 @@ def secret(name: str) -> bool:
 class Secrets:
     """What must not be printed: the token, and the values of metadata that look like secrets."""
 
-    def __init__(self, *texts: str) -> None:
-        self._texts = [text for text in texts if len(text) >= _SHORTEST]
+    def __init__(self, *texts: str, token: Callable[[], str] | None = None) -> None:
+        # Those of before stay: an answer may hold the token that was renewed since.
+        self._seen = {text for text in texts if len(text) >= _SHORTEST}
+        self._token = token
+
+    @property
+    def _texts(self) -> list[str]:
+        if self._token is not None and len(token := self._token()) >= _SHORTEST:
+            self._seen.add(token)
+        return sorted(self._seen, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
         """The text with a mask where one of them stands."""
@@ -160,7 +170,7 @@ class Printer:
 
         Raises SchemaError where it cannot be written.
         """
-        text = re.sub(r"[\x7f-\x9f]", _escape, text)
+        text = _STEERING.sub(_escape, text)
         encoding = (
             (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
         )

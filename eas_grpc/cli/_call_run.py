@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,7 @@ def make_call(wish: Wish, target: Target, source: Source) -> None:
     from eas_grpc.cli._call_output import Outcome, Printer, record, verbose
     from eas_grpc.errors import CallError, SchemaError
 
-    about, secrets = _about(wish, target)
+    about, secrets = _about(wish, target, sends=True)
     outcome, printer = Outcome(), Printer()
     problem = ""
 
@@ -232,22 +232,23 @@ def _timeout(target: Target, requests: Requests) -> Any:
     return None if requests.open_ended else UNSET
 
 
-def _about(wish: Wish, target: Target) -> tuple[dict[str, Any], Secrets]:
-    """What is known before the call, and what of it must not be printed."""
+def _about(wish: Wish, target: Target, *, sends: bool) -> tuple[dict[str, Any], Secrets]:
+    """What is known before the call, and what of it must not be printed. Where nothing is sent, no command is asked."""
     from eas_grpc.cli._call_output import MASK, Secrets, secret
 
     resolved = target.resolved()
     texts = [value for name, value in target.metadata if isinstance(value, str) and secret(name)]
-    secrets = Secrets(*_tokens(resolved.token), *texts, *(text.partition(" ")[2] for text in texts))
+    texts += [text.partition(" ")[2] for text in texts]
+    secrets = Secrets(*texts, token=_current(resolved.token) if sends else None)
     metadata = secrets.by_name(target.metadata)
-    if resolved.token is not None:
+    if resolved.token is not None and not target.brings_authorization:
         metadata.setdefault("authorization", [f"Bearer {MASK}"])
     about = {
         "method": wish.method,
         "shape": None,
         "endpoint": str(resolved.endpoint),
         "tls": resolved.endpoint.tls,
-        "token": resolved.token_origin,
+        "token": "-H" if target.brings_authorization else resolved.token_origin,
         "schema": None,
         "metadata": metadata,
         "deadline": resolved.connect["deadline"],
@@ -255,16 +256,22 @@ def _about(wish: Wish, target: Target) -> tuple[dict[str, Any], Secrets]:
     return about, secrets
 
 
-def _tokens(token: Any) -> list[str]:
-    """The token's text, if it can be had."""
+def _current(token: Any) -> Callable[[], str]:
+    """The token's text at any time; empty where it cannot be had."""
     from eas_grpc.auth import token_source
     from eas_grpc.errors import ConfigError
 
+    def current() -> str:
+        try:
+            return "" if source is None else str(source.current())
+        except ConfigError:
+            return ""
+
     try:
-        found = token_source(token)
-        return [] if found is None else [str(found.current())]
+        source = token_source(token)
     except ConfigError:
-        return []
+        source = None
+    return current
 
 
 def _say_request(about: dict[str, Any], printer: Printer) -> None:
@@ -279,7 +286,7 @@ def print_plan(wish: Wish, target: Target, source: Source) -> None:
     from eas_grpc.cli._call_dry import lines, planned
     from eas_grpc.cli._call_output import Printer
 
-    about, _ = _about(wish, target)
+    about, _ = _about(wish, target, sends=False)
     printer = Printer()
     found = _schema(wish, target, source, None)
     method = found.method

@@ -72,10 +72,11 @@ def describe(
     elif template:
         click.echo(_template(schema, name or ""))
     elif as_json:
+        from eas_grpc.cli._call_output import Printer
         from eas_grpc.schema import as_data
 
         found = [as_data(schema, each) for each in _named(schema, name)]
-        click.echo(json.dumps(found if name is None else found[0], indent=2, ensure_ascii=False))
+        Printer().json(json.dumps(found if name is None else found[0], indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_text(schema, each) for each in _named(schema, name)), nl=False)
 

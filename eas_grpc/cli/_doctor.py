@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eas_grpc.cli._completion import complete_methods
 from eas_grpc.cli._target import LOCAL_ENDPOINT, LOCAL_TOKEN, Target, target_options
 from eas_grpc.cli._types import Duration, Size
 
@@ -27,8 +28,12 @@ _TOKEN_VARIABLES = ("EAS_TOKEN", "EAS_TOKEN_FILE")
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--method", metavar="SERVICE/METHOD", help="Also call this method.")
-@click.option("-d", "--data", metavar="JSON", help="The request for --method (default: an empty message).")
+@click.option(
+    "--method", metavar="SERVICE/METHOD", help="Also call this method.", shell_complete=complete_methods
+)
+@click.option(
+    "-d", "--data", metavar="JSON", help="The request for --method, or @FILE, or - (default: empty)."
+)
 @click.option(
     "--idle",
     type=Duration(),
@@ -60,6 +65,11 @@ def doctor(
     """
     if data is not None and method is None:
         raise click.UsageError("-d is the request of a method: name it with --method")
+    if data is not None and (data == "-" or data.startswith("@")):
+        from eas_grpc.cli._call_input import sources
+
+        (source,) = sources([data], streams=False, attached=False)
+        data = "\n".join(source.values())
     from eas_grpc.doctor import Question, examine
 
     question = _question(
@@ -75,7 +85,7 @@ def doctor(
 
 def _question(make: type[Question], url: str | None, target: Target, **others: Any) -> Question:
     """The question, with everything as raw as it was given: only a profile is looked up."""
-    from eas_grpc.settings import find_settings
+    from eas_grpc.settings import find_settings, used_profile
 
     if url is not None and target.endpoint is not None:
         raise click.UsageError("the address was given twice: leave --endpoint out")
@@ -84,12 +94,14 @@ def _question(make: type[Question], url: str | None, target: Target, **others: A
     environ: dict[str, str] = dict(os.environ)
     if address is None and target.profile is None:
         address = environ.get("EAS_ENDPOINT", "").strip() or None
-    if address is None and target.profile is None and not environ.get("EAS_PROFILE", "").strip():
+    named = target.profile is not None or bool(environ.get("EAS_PROFILE", "").strip())
+    found = None
+    if address is None and not named and used_profile(environ) is None:
         address = LOCAL_ENDPOINT
         if token is None and not any(environ.get(name, "").strip() for name in _TOKEN_VARIABLES):
             # The demo token goes to the demo server only.
             token = LOCAL_TOKEN
-    if address is None or target.profile is not None:
+    if address is None or named:
         # The endpoint only fills a gap: what cannot be parsed is for the examination to judge.
         found = find_settings(
             endpoint=LOCAL_ENDPOINT if address is not None else None,
@@ -103,15 +115,15 @@ def _question(make: type[Question], url: str | None, target: Target, **others: A
         address=address,
         token=token,
         metadata=target.metadata,
-        authority=target.authority,
+        authority=target.authority or (found.authority if found else None),
         tls=target.tls,
-        cacert=target.cacert,
-        cert=target.cert,
-        key=target.key,
+        cacert=target.cacert or (found.cacert if found else None),
+        cert=target.cert or (found.cert if found else None),
+        key=target.key or (found.key if found else None),
         max_response=target.max_message,
         proxy=target.proxy,
         environ=environ,
-        call_timeout=target.timeout if target.timeout_given else None,
+        call_timeout=target.said_timeout or (found.timeout if found else None),
         **others,
     )
 

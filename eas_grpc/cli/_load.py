@@ -11,7 +11,7 @@ import click
 
 from eas_grpc.cli._completion import complete_methods
 from eas_grpc.cli._schema_source import Source, schema_options
-from eas_grpc.cli._target import Resolved, Target, missing_option, target_options
+from eas_grpc.cli._target import Resolved, Target, ask_for_token, missing_option, target_options
 from eas_grpc.cli._types import Duration
 
 if TYPE_CHECKING:
@@ -133,10 +133,13 @@ def load(method: str, *, target: Target, source: Source, **given: Any) -> None:
         from eas_grpc.load._html import require
 
         require()
+    if given["save"] is not None and given["save"] == given["report"]:
+        raise ConfigError("--save and --report name the same file: the one would overwrite the other")
     for path in (given["save"], given["report"]):
         if path is not None:
             _check_writable(path)
     found = target.resolved()
+    ask_for_token(found)
     plan = capped(plan, found, given)
     shape, path, requests = requests_of(method, target, source, given)
     job = job_of(target, found, shape, path, requests, plan, retry=given["retry"])
@@ -235,14 +238,18 @@ def _is_worse(result: Result, old: Result | None) -> bool:
 
 
 def _old(path: Path) -> Result:
-    from eas_grpc.errors import SchemaError
+    from eas_grpc.errors import ConfigError, SchemaError
     from eas_grpc.load._result import read
 
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SchemaError(f"--compare {path} cannot be read: {error.strerror}") from None
-    return read(data, str(path))
+    try:
+        return read(data, str(path))
+    except ConfigError as error:
+        # It is the file that cannot be used, and not an option.
+        raise SchemaError(str(error)) from None
 
 
 def _check_writable(path: Path) -> None:

@@ -60,7 +60,7 @@ class Page(NamedTuple):
 def commands(group: click.Group, path: str = PROGRAM) -> Iterator[Page]:
     """Every command that is not hidden, the group first, in the order of `--help`."""
     yield _page(group, path)
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if command is None or command.hidden:

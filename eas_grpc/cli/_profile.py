@@ -115,6 +115,7 @@ def add(*, name: str, use_it: bool, force: bool, **given: Any) -> None:
     The token stays where it is: name a variable, a file, or a command, which is run without a shell when the token is
     first needed and again when it was refused. Everything else in the file is left as it is.
     """
+    from eas_grpc._profiles import parse_profiles
     from eas_grpc._profiles_text import change, with_profile, with_use
     from eas_grpc.endpoint import Endpoint
     from eas_grpc.errors import ConfigError
@@ -129,8 +130,13 @@ def add(*, name: str, use_it: bool, force: bool, **given: Any) -> None:
     elif use_it:
         raise ConfigError("--use is for a profile with an --endpoint: without one it would never count")
     values = _values(given)
+    if not values:
+        raise ConfigError("an empty profile says nothing: give it at least --endpoint or a token option")
 
     def edit(text: str) -> str:
+        # Somebody may have added it since.
+        if not force and name in parse_profiles(text, path):
+            raise ConfigError(f"there is a profile {name!r}: choose another name, or --force to replace it")
         changed = with_profile(text, name, values, path)
         return with_use(changed, name, path) if use_it else changed
 

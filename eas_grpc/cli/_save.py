@@ -43,6 +43,11 @@ def save_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> int:
     """
     wanted = {folder / target_path(name): text.encode("utf-8") for name, text in texts.items()}
     changed = {path: data for path, data in wanted.items() if _content(path) != data}
+    for path in wanted:
+        if blocked := next((parent for parent in path.parents if parent in wanted), None):
+            raise SchemaError(
+                f"the schema has the files {blocked.name} and {path.name} below it: no folder can have both"
+            )
     there = [path for path in changed if os.path.lexists(path)]
     _outside(folder, changed)
     if there and not force:

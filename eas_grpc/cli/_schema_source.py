@@ -236,6 +236,9 @@ def _reflected(target: Target, channel: grpc.Channel | None, symbols: tuple[str,
 
 def _refused_hint(error: ReflectionError) -> str:
     hint = "" if error.failure is None else error.failure.hint
+    if error.failure is not None and error.failure.status == "UNAUTHENTICATED":
+        # The call would be refused like its schema.
+        return hint
     return f"{hint}; {_WITHOUT}" if hint else _WITHOUT
 
 

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from eas_grpc.endpoint import Endpoint
     from eas_grpc.settings import Settings
 
-__all__ = ["LOCAL_ENDPOINT", "LOCAL_TOKEN", "Resolved", "Target", "target_options"]
+__all__ = [
+    "LOCAL_ENDPOINT",
+    "LOCAL_TOKEN",
+    "Resolved",
+    "Target",
+    "ask_for_token",
+    "missing_option",
+    "target_options",
+]
 
 # Where `eas-grpc serve` listens, and the token it takes, when nothing else is said.
 LOCAL_ENDPOINT = "127.0.0.1:50080"
@@ -89,17 +97,32 @@ class Target:
         return self.said_timeout or DEFAULT_TIMEOUT
 
     @property
+    def brings_authorization(self) -> bool:
+        """Whether -H has an `authorization` of its own, which replaces any token."""
+        return any(name == "authorization" for name, _ in self.metadata)
+
+    @property
     def timeout_given(self) -> bool:
         """Whether --timeout was written."""
         return self.said_timeout is not None
 
     def resolved(self) -> Resolved:
-        """The endpoint, the token and the way to connect; a ConfigError where the options cannot work."""
+        """The endpoint, the token and the way to connect, found out once; a ConfigError where the options cannot work."""
+        found: Resolved | None = self.__dict__.get("_found")
+        if found is None:
+            # A second look could find another token than the one that is kept out of sight.
+            found = self.__dict__["_found"] = self._resolve()
+        return found
+
+    def _resolve(self) -> Resolved:
+        from eas_grpc.errors import ConfigError
         from eas_grpc.settings import find_settings, used_profile
 
         unnamed = self.endpoint is None and self.profile is None and not _any_set(_ENDPOINT_VARIABLES)
         local = unnamed and used_profile(os.environ) is None
         token = self._given_token()
+        if token is not None and self.brings_authorization:
+            raise ConfigError("-H authorization and a token option say two things: leave one of them out")
         if local and token is None and not _any_set(_TOKEN_VARIABLES):
             # The demo token goes to the demo server only.
             token = LOCAL_TOKEN
@@ -127,6 +150,7 @@ class Target:
         from eas_grpc.errors import CallError
 
         found = self.resolved()
+        ask_for_token(found)
         # grpc waits for ever for the end of a call whose start was interrupted (grpcio 1.85, 1 in 60 under load).
         way_out = threading.Timer(_CLOSING_SECONDS, os._exit, (_INTERRUPTED,))
         way_out.daemon = True
@@ -213,6 +237,12 @@ class Target:
         if self.proxy is not None:
             words["proxy"] = self.proxy
         return words
+
+
+def ask_for_token(found: Resolved) -> None:
+    """Asks a token's command now: one that fails is a setting that does not work, and no failed call."""
+    if callable(found.token):
+        found.token()
 
 
 def missing_option(found: Resolved, error: Any) -> str | None:

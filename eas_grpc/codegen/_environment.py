@@ -32,7 +32,12 @@ def import_paths(python: str) -> tuple[str, ...]:
         return tuple(found)
     try:
         told = subprocess.run(
-            (python, "-c", "import sys, json; print(json.dumps(sys.path[1:]))"),
+            # Nothing is imported from the current folder, and it is not among the answers.
+            (
+                python,
+                "-c",
+                "import sys; del sys.path[:1]; path = sys.path[:]; import json; print(json.dumps(path))",
+            ),
             capture_output=True,
             check=True,
         )

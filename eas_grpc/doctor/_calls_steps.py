@@ -280,6 +280,7 @@ class _Calls:
             self._silent = True
         else:
             names = ", ".join(showing(name, longest=80) for name in self._schema.services[:6])
+            names += ", ..." if len(self._schema.services) > 6 else ""
             step.see(f"{len(self._schema.services)} services: {names}")
 
     def _call(self, step: Recorder) -> None:
@@ -325,6 +326,15 @@ class _Calls:
         service, _, name = text.strip("/").rpartition("/")
         if not service:
             service, _, name = text.rpartition(".")
+        if not service and self._schema is None:
+            step.find(
+                found(
+                    "request-invalid",
+                    f"{text!r} names no service, and the schema is not known.",
+                    "write --method package.Service/Method",
+                )
+            )
+            return text, "unasked", b"", False
         path = f"/{service}/{name}"
         if self._schema is None:
             if data is not None and self._silent:
@@ -341,7 +351,13 @@ class _Calls:
         try:
             method = self._schema.method(text)
         except SchemaError as error:
-            step.see(self._state.showing(str(error).partition("\n")[0]))
+            why = self._state.showing(str(error).partition("\n")[0])
+            if not service:
+                step.find(
+                    found("request-invalid", f"The method {text!r} is not clear, so it was not called.", why)
+                )
+                return text, "unasked", b"", False
+            step.see(why)
             known: Known = "service" if service in self._schema.services else "neither"
             return path, known, b"", False
         message = b""

@@ -40,6 +40,11 @@ class Showing:
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _MASK)
+        for secret in self._secrets:
+            # The text may have been cut off in the middle of one.
+            for size in range(min(len(secret) - 1, len(text)), _SHORTEST - 1, -1):
+                if text.endswith(secret[:size]):
+                    return f"{text[:-size]}{_MASK}"
         return text
 
 

@@ -92,6 +92,7 @@ def _measured(outcome: Outcome) -> dict[str, Any]:
         max_in_flight=plan.max_in_flight,
         pace=plan.pace,
         rate=record.in_time / record.seconds if record.seconds else 0.0,
+        seconds=record.seconds,
     )
     streams = record.first.count or record.gap.count
     return {

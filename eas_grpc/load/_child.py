@@ -1,4 +1,4 @@
-"""A worker process: `python -m eas_grpc.load._child` reads commands from its standard input until that ends.
+"""A worker process, which reads commands from its standard input until that ends.
 
 The token comes by that way too, and again when it has changed: it is in no argument and in no environment.
 """

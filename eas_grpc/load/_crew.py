@@ -20,6 +20,11 @@ __all__ = ["RemoteWorker"]
 # How often a token that may change is looked at; how long a process may take to go.
 _RENEW, _LEAVING = 1.0, 2.0
 
+# Not -m, which would import whatever lies in the folder that happens to be the current one.
+_START = (
+    "import sys; sys.path[:1] = filter(None, sys.path[:1]); from eas_grpc.load._child import main; main()"
+)
+
 
 class RemoteWorker:
     """A `Worker` in a process of its own, with the same methods."""
@@ -36,8 +41,8 @@ class RemoteWorker:
         """Starts the process, which connects."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "eas_grpc.load._child",
+            "-c",
+            _START,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -88,7 +93,11 @@ class RemoteWorker:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW)
-            token = self._token()
+            try:
+                token = await asyncio.get_running_loop().run_in_executor(None, self._token)
+            except Exception:  # noqa: S112
+                # Away for a moment; the workers have the last one.
+                continue
             if token != self._sent:
                 self._sent = token
                 self._send("token", token)

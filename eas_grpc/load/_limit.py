@@ -10,6 +10,8 @@ __all__ = ["Verdict", "judge"]
 _BUSY = 0.9
 # Lateness that is seen in the figures: more than a tenth of what was measured, and more than a scheduler's tick.
 _LATE_PART, _LATE = 0.1, 0.005
+# A run that is shorter does not tell who was busy.
+_TELLING = 0.2
 # Late, and yet with so little: somebody else is using the machine.
 _IDLE = 0.5
 
@@ -35,6 +37,7 @@ def judge(
     max_in_flight: int,
     pace: float | None,
     rate: float,
+    seconds: float,
 ) -> Verdict:
     """What the figures of a run say about who was too slow.
 
@@ -43,7 +46,8 @@ def judge(
     reasons = []
     if pace is not None and rate >= 0.95 * pace:
         reasons.append(f"it held back: at most {pace:g} calls a second are sent to another machine")
-    busy = cores >= _BUSY
+    # In a moment any program is either busy or not.
+    busy = cores >= _BUSY and seconds >= _TELLING
     if busy:
         reasons.append(f"its event loop used {cores:.2f} of a core, and more than one it cannot use")
     if lag_p99 is not None and lag_p99 > max(_LATE, _LATE_PART * (latency_p50 or 0.0)):

@@ -54,8 +54,10 @@ class Ramp:
         try:
             first, last, step = map(float, match.groups()) if match else (0.0, 0.0, 0.0)
         except ValueError:
-            first = last = step = 0.0
-        if min(first, last, step) <= 0:
+            match = None
+        if match and min(first, last, step) <= 0:
+            raise ConfigError(f"ramp {text!r}: FIRST, LAST and STEP must be more than 0")
+        if not match:
             raise ConfigError(f"ramp {text!r}: write FIRST:LAST:STEP, such as 100:1000:100")
         if abs(last - first) / step >= _MOST_STEPS:
             raise ConfigError(f"ramp {text!r} has more than {_MOST_STEPS} steps: take larger ones")
@@ -128,7 +130,10 @@ class Plan:
         for step in (self,) if self.ramp is None else self.steps():
             least = step.max_in_flight if step.concurrency is None else step.concurrency
             if least < self.processes:
-                raise ConfigError(f"{self.processes} processes cannot share {least}: take fewer of them")
+                what = "calls in flight" if step.concurrency is None else "callers"
+                raise ConfigError(
+                    f"{self.processes} processes cannot share {least} {what}: take at most {least} processes"
+                )
 
     @property
     def mode(self) -> str:

@@ -53,7 +53,7 @@ def test_help_names_every_command_in_full():
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_each_command_explains_itself_within_eighty_columns(command, flag):
     done = run(command, flag)
-    assert done.exit_code == 0
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: eas-grpc {command} ")
     assert max(map(len, done.stdout.splitlines())) <= 80
 

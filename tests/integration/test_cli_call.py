@@ -314,3 +314,21 @@ def test_what_cannot_work_is_one_sentence_and_nothing_is_sent(call, store, args,
     assert "Traceback" not in done.stderr
     assert store.seen.empty()
     assert not Path("x").exists()
+
+
+def test_a_token_that_a_command_makes_anew_each_time_is_masked_wherever_it_comes_back(call, store, tmp_path):
+    minted = tmp_path / "mint.sh"
+    minted.write_text(
+        f"n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) > {tmp_path}/n; echo minted-token-$n\n"
+    )
+    config = tmp_path / "home/.config/eas-grpc/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[prod]\ntoken_command = ["sh", "{minted}"]\n')
+    for form in (["-v"], ["--output", "json"]):
+        done = call("Store/Put", "-d", '{"caption": "echo:ok"}', "--profile", "prod", *form)
+        assert done.exit_code == 0, done.stderr
+        assert any("minted-token" in str(value) for _, value in store.metadata)
+        assert "minted-token" not in done.stdout + done.stderr
+    assert (tmp_path / "n").read_text() == "2\n"
+    call("Store/Put", "--profile", "prod", "--dry-run")
+    assert (tmp_path / "n").read_text() == "2\n"

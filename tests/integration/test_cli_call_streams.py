@@ -166,7 +166,8 @@ def test_a_closed_standard_input_is_no_data(server, options, env):
     done = subprocess.run(
         [*command, "Store/Put", "-d", "-", *options], capture_output=True, text=True, env=env, timeout=SECONDS
     )
-    assert (done.returncode, json.loads(done.stdout)) == (0, {})
+    said = "Error: standard input is empty: write {} for an empty request\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
 
 def test_text_outside_of_ascii_is_escaped_where_the_locale_cannot_show_it(server, options, env):

@@ -182,6 +182,29 @@ def test_a_name_that_leads_elsewhere_writes_nothing_at_all(place, name):
     assert not (place / "deep").exists()
 
 
+def test_a_file_whose_name_is_the_folder_of_another_writes_nothing_at_all(place):
+    files = dict(shop_files())
+    for name in ("x.proto", "x.proto/y.proto"):
+        files[name] = FileDescriptorProto(name=name, package=f"p{len(files)}", syntax="proto3")
+        files[name].service.add(name="S")
+    with reflecting(Reflected(files)) as address:
+        done = run("-e", address, "--save-protos", "out")
+    assert done.exit_code == 3, done.output
+    assert "no folder can have both" in done.stderr
+    assert not (place / "out").exists()
+
+
+def test_json_of_a_hostile_schema_does_not_steer_the_terminal():
+    hostile = FileDescriptorProto(name="e.proto", package="evil", syntax="proto3")
+    hostile.service.add(name="Evil")
+    location = hostile.source_code_info.location.add(path=[6, 0], span=[0, 0, 1])
+    location.leading_comments = " turned \u202e around \x9b31m\n"
+    with reflecting(Reflected({"e.proto": hostile})) as address:
+        done = run("-e", address, "evil.Evil", "--json")
+    assert "turned \u202e around \x9b31m" in json.loads(done.stdout)["comment"]
+    assert not {"\u202e", "\x9b"} & set(done.stdout)
+
+
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(shop, place):
     (place / "out").mkdir()
     (place / "elsewhere").mkdir()

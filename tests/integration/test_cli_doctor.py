@@ -247,3 +247,28 @@ def test_letters_that_the_terminal_cannot_write_are_escaped_and_a_closed_pipe_is
         )
     assert done.returncode == 5
     assert b"Nothing listens" in done.stdout and b"Traceback" not in done.stdout + done.stderr
+
+
+def test_a_profile_brings_its_certificate_and_counts_where_it_is_used(tmp_path, monkeypatch):
+    certificate = Certificate.selfsigned()
+    config = tmp_path / "eas-grpc" / "config.toml"
+    config.parent.mkdir()
+    (config.parent / "root.pem").write_bytes(certificate.chain)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("MINE", TOKEN)
+    with Gateway(certificate=certificate) as gateway:
+        demo.add_demo(gateway, [TOKEN])
+        config.write_text(
+            f'use = "prod"\n[prod]\nendpoint = "https://{gateway.address}"\ntoken_env = "MINE"\ncacert = "root.pem"\n'
+        )
+        for args in ([], ["--profile", "prod"]):
+            done = CliRunner().invoke(cli, ["doctor", "--json", "--method", HELLO, *args])
+            assert (json.loads(done.stdout)["verdict"], done.exit_code) == ("address-scheme", 0)
+
+
+def test_a_method_without_a_service_that_is_not_clear_is_not_called():
+    with app.build(token=TOKEN) as server:
+        for method in ("SayHello", "SayHelo"):
+            args = ["doctor", server.address, "--token", TOKEN, "--method", method, "--json"]
+            done = CliRunner().invoke(cli, args)
+            assert (json.loads(done.stdout)["verdict"], done.exit_code) == ("request-invalid", 3)

@@ -284,3 +284,24 @@ def _until(terminal: int, text: bytes) -> bytes:
         assert piece, shown
         shown += piece
     return shown
+
+
+def test_workers_import_nothing_from_the_folder_that_happens_to_be_the_current_one(server, tmp_path):
+    for name in ("pickle", "asyncio", "numpy"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\n")
+    command = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
+    program = [
+        *command,
+        "-c",
+        "import sys; sys.path[:] = [p for p in sys.path if p]; from eas_grpc.cli.__main__ import main; main()",
+    ]
+    arguments = ["load", UNARY, "-e", server.address, "-n", "4", "--processes", "2"]
+    done = subprocess.run(
+        [*program, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"EAS_TOKEN": TOKEN},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()

@@ -73,9 +73,27 @@ def test_metadata_arrives_in_lower_case_and_binary_values_decoded(server):
     assert server.metadata["empty"] == ""
 
 
-def test_an_authorization_of_ones_own_replaces_the_token(server):
-    assert health("-e", server.address, "--token", "one", "-H", "Authorization: Basic dTpw").exit_code == 0
+def test_an_authorization_of_ones_own_replaces_the_token_of_the_environment(server):
+    ours = ("-e", server.address, "-H", "Authorization: Basic dTpw")
+    assert health(*ours, EAS_TOKEN=SECRET).exit_code == 0
     assert server.metadata["authorization"] == "Basic dTpw"
+    both = health(*ours, "--token", SECRET)
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "-H authorization and a token option say two things" in both.stderr
+
+
+def test_a_token_command_that_fails_is_a_setting_and_no_failed_call(server, tmp_path):
+    (tmp_path / "eas-grpc").mkdir()
+    (tmp_path / "eas-grpc" / "config.toml").write_text(
+        f'[prod]\nendpoint = "{server.address}"\ntoken_command = ["no-such-program-anywhere"]\n'
+    )
+    for command in (["health"], ["list"], ["call", "a.B/C", "-d", "{}"], ["load", "a.B/C", "-n", "1"]):
+        done = CliRunner().invoke(
+            cli, [*command, "--profile", "prod"], env={"XDG_CONFIG_HOME": str(tmp_path)}
+        )
+        assert done.exit_code == 2, (command, done.stderr)
+        assert "token_command cannot run no-such-program-anywhere" in done.stderr
+        assert "failed with" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_every_command_stands_on_both_pages_with_all_its_options():
     for name in names:
         assert f"## eas-grpc {name}\n" in text
         assert f'.SS "eas-grpc {name}"\n' in manual
-        command = cli.get_command(click.Context(cli), name)
+        command = cli.get_command(click.Context(cli, **cli.context_settings), name)
         assert command is not None
         for option in (each for each in command.params if isinstance(each, click.Option)):
             assert option.hidden or option.opts[-1] in text

@@ -29,7 +29,7 @@ SECONDS = 30
 class StoreServer:
     """`with StoreServer() as server:`; what arrives is in `seen`, `cancelled` is set when a caller gives up.
 
-    A caption tells what to do: `fail:STATUS:text`, `rich`, `echo`, `extra`, `hold`, or to send it back.
+    A caption tells what to do: `fail:STATUS:text`, `rich`, `echo`, `echo:ok`, `extra`, `hold`, or to send it back.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,9 @@ class StoreServer:
         elif verb == "echo":
             sent = dict(context.invocation_metadata()).get("authorization", "")
             context.set_trailing_metadata((("x-echo", sent),))
-            context.abort(grpc.StatusCode.INTERNAL, f"you sent {sent}")
+            if rest != "ok":
+                context.abort(grpc.StatusCode.INTERNAL, f"you sent {sent}")
+            yield request
         elif verb == "hold":
             yield request
             self.released.wait(SECONDS)

@@ -114,7 +114,7 @@ message GreetResponse {
 
 def leaves(group: click.Group = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:
     """Every command that can be run, by its words, as the group itself lists them."""
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None, name

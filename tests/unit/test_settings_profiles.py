@@ -122,8 +122,16 @@ def test_a_token_may_be_in_a_variable():
 
 @pytest.mark.parametrize("environ", [{}, {"MINE": ""}, {"MINE": " "}])
 def test_a_variable_that_is_not_set_is_an_error_and_no_silence(environ):
-    with pytest.raises(ConfigError, match=r"profile 'prod': the variable that token_env names is not set"):
+    with pytest.raises(
+        ConfigError, match=r"profile 'prod': the variable MINE that token_env names is not set"
+    ):
         settle(SavedProfile(endpoint="h", token_env="MINE"), environ)
+
+
+def test_a_token_where_the_name_of_a_variable_was_due_is_not_repeated():
+    with pytest.raises(ConfigError, match=r"the variable that token_env names is not set") as caught:
+        settle(SavedProfile(endpoint="h", token_env="c2VjcmV0dG9rZW4"), {})
+    assert "c2VjcmV0" not in str(caught.value)
 
 
 def test_a_token_that_is_given_needs_no_variable():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,21 @@ def test_the_file_is_for_its_owner_alone_whatever_it_was(tmp_path):
     assert path.read_text() == "[x]\n[y]\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(path.parent) == ["config.toml"]
+
+
+def test_changes_at_the_same_time_are_all_kept(tmp_path):
+    path = tmp_path / "config.toml"
+
+    def add(name: str) -> None:
+        def edit(text: str) -> str:
+            time.sleep(0.01)  # long enough for the others to have read the same, if they could
+            return text + f"[{name}]\n"
+
+        change(path, edit)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, "abcdefgh"))
+    assert sorted(path.read_text().split()) == [f"[{name}]" for name in "abcdefgh"]
 
 
 def test_a_link_stays_a_link(tmp_path):

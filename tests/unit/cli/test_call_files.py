@@ -195,3 +195,12 @@ def test_a_disk_that_is_full_is_said(tmp_path):
     with pytest.raises(SchemaError, match="cannot be written: No space left on device"):
         made.take(fields(image=b"x"))
     made.close()
+
+
+def test_byte_strings_that_would_need_far_more_memory_than_they_are_stay_in_the_message():
+    items = np.array([b"x" * 1_000_000, *[b""] * 1000], object)
+    with pytest.raises(
+        ConfigError, match=r"very different lengths: \.npy would take 954 MiB for 1000000 bytes"
+    ):
+        storable("x", items)
+    assert storable("x", items[:60]).dtype == np.dtype("S1000000")

@@ -96,3 +96,10 @@ def test_a_token_that_was_broken_over_lines_is_masked_too():
 def test_neither_a_question_nor_a_showing_prints_the_token():
     question = Question(address="host", token=TOKEN, metadata=(("x-token", TOKEN),))
     assert TOKEN not in f"{question!r} {Showing([TOKEN])!r} {vars(question)['token']!r}"
+
+
+def test_a_secret_that_was_cut_off_at_the_end_is_masked_too():
+    secret = "tok_0123456789abcdef"
+    showing = Showing([secret])
+    assert showing(f"HTTP/1.1 401 {secret} {secret[:12]}") == "HTTP/1.1 401 *** ***"
+    assert showing("ends in tok") == "ends in tok"

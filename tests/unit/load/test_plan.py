@@ -28,7 +28,13 @@ def test_a_ramp_has_these_levels(text, levels):
     assert Ramp.parse(text).levels() == pytest.approx(levels)
 
 
-@pytest.mark.parametrize("text", ["", "1:2", "1:2:3:4", "a:b:c", "0:10:1", "1:10:0", "1..2:3:1", "-1:5:1"])
+@pytest.mark.parametrize("text", ["0:10:1", "1:0:1", "1:10:0"])
+def test_a_ramp_of_nothing_is_told_so(text):
+    with pytest.raises(ConfigError, match="must be more than 0"):
+        Ramp.parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "1:2", "1:2:3:4", "a:b:c", "1..2:3:1", "-1:5:1"])
 def test_a_ramp_that_is_none_is_told_how_to_write_one(text):
     with pytest.raises(ConfigError, match="100:1000:100"):
         Ramp.parse(text)

@@ -41,6 +41,7 @@ def verdict(**differs):
         "max_in_flight": 100,
         "pace": None,
         "rate": 500.0,
+        "seconds": 10.0,
     }
     return judge(**(usual | differs))
 
@@ -49,6 +50,10 @@ def test_a_generator_with_time_left_is_not_the_limit():
     assert verdict() == verdict(open_loop=False)
     assert not verdict().limit
     assert verdict().why is None
+
+
+def test_a_run_of_a_moment_tells_nothing_of_the_generator():
+    assert not verdict(open_loop=False, cores=0.99, seconds=0.1).limit
 
 
 def test_a_generator_that_uses_a_whole_core_is_the_limit():
