@@ -52,13 +52,11 @@ class Ramp:
         """A ramp written as `100:1000:100`; ConfigError says what is wrong with it."""
         match = _RAMP.match(text.strip())
         try:
-            first, last, step = map(float, match.groups()) if match else (0.0, 0.0, 0.0)
+            first, last, step = map(float, match.groups() if match else ())
         except ValueError:
-            match = None
-        if match and min(first, last, step) <= 0:
+            raise ConfigError(f"ramp {text!r}: write FIRST:LAST:STEP, such as 100:1000:100") from None
+        if min(first, last, step) <= 0:
             raise ConfigError(f"ramp {text!r}: FIRST, LAST and STEP must be more than 0")
-        if not match:
-            raise ConfigError(f"ramp {text!r}: write FIRST:LAST:STEP, such as 100:1000:100")
         if abs(last - first) / step >= _MOST_STEPS:
             raise ConfigError(f"ramp {text!r} has more than {_MOST_STEPS} steps: take larger ones")
         return cls(first, last, step)
