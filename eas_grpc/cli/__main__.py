@@ -97,6 +97,7 @@ def cli() -> None:
 
 def exit_code(error: EasError) -> int:
     """The exit code for an error of ours."""
+    from eas_grpc._status_codes import status_number
     from eas_grpc.errors import CallError, ConfigError, Origin, SchemaError
 
     if isinstance(error, ConfigError):
@@ -106,9 +107,7 @@ def exit_code(error: EasError) -> int:
     if isinstance(error, CallError):
         if error.failure.status == "UNAVAILABLE" and error.origin is Origin.CLIENT:
             return _CANNOT_CONNECT
-        import grpc
-
-        return _CALL_FAILED + int(grpc.StatusCode[error.failure.status].value[0])
+        return _CALL_FAILED + status_number(error.failure.status)
     return _CHECK_FAILED
 
 

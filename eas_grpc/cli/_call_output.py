@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eas_grpc._status_codes import status_number
 from eas_grpc.cli._console import printable
 from eas_grpc.errors import SchemaError
 
@@ -29,11 +30,6 @@ _SECRET = re.compile(r"authorization|token|secret|password|cookie|api-?key|crede
 _STEERING = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # What is too short to be a secret may stand in any text.
 _SHORTEST = 6
-_CODES = (
-    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
-    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE"),
-    *("UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
-)
 
 
 def secret(name: str) -> bool:
@@ -127,7 +123,7 @@ def record(about: dict[str, Any], outcome: Outcome, secrets: Secrets) -> dict[st
         "messages": outcome.messages,
         "trailers": secrets.by_name(outcome.trailers),
         "status": outcome.status,
-        "code": _CODES.index(outcome.status) if outcome.status in _CODES else None,
+        "code": status_number(outcome.status) if outcome.status else None,
         "details": secrets.masked(outcome.details),
         "error_details": outcome.error_details,
         "hint": secrets.masked(failure.hint) if failure is not None else "",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from eas_grpc._status_codes import status_number
 from eas_grpc.doctor._catalogue import found
 from eas_grpc.doctor._gateway import gateway_finding
 from eas_grpc.doctor._records import Finding
-from eas_grpc.doctor._status import status_number
 from eas_grpc.doctor._text import Showing
 from eas_grpc.errors import CallFailure, Origin
 

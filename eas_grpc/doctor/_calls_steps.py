@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from eas_grpc._status_codes import status_number
 from eas_grpc.doctor._ask import RawConnection
 from eas_grpc.doctor._calls import (
     Known,
@@ -21,7 +22,6 @@ from eas_grpc.doctor._idle_steps import clock, keepalive
 from eas_grpc.doctor._links import slow_note
 from eas_grpc.doctor._rpc import DEFAULT_LIMIT, HEALTH_CHECK, Called, call, channel, health, padded
 from eas_grpc.doctor._state import Recorder, State
-from eas_grpc.doctor._status import status_number
 from eas_grpc.errors import CallError, ConfigError, SchemaError
 
 __all__ = ["converse"]

@@ -6,10 +6,10 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
+from eas_grpc._status_codes import status_name, status_number
 from eas_grpc.doctor._catalogue import CATALOGUE, found
 from eas_grpc.doctor._records import Finding
 from eas_grpc.doctor._seen import Answer
-from eas_grpc.doctor._status import status_name, status_number
 from eas_grpc.doctor._text import Showing
 
 __all__ = [
