@@ -129,8 +129,8 @@ reliability: setup $(FUZZ)/ready  ## the scoreboard: short form, or `make reliab
 	@scripts/debian-tools || true
 	@$(BIN)/python -m reliability $(FORM) --only "$(ONLY)" --seed $(or $(SEED),1)
 
-bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios (ROUNDS=30)
-	@$(BIN)/python -m benchmarks --rounds $(ROUNDS) --chart benchmarks/tensors.png
+bench: setup $(PEERS)/ready  ## cost of calls, tensors and generating against the bare library and a peer, as ratios (ROUNDS=30 PART=calls)
+	@$(BIN)/python -m benchmarks --rounds $(ROUNDS) $(if $(PART),--only $(PART)) --chart benchmarks/tensors.png
 
 docs: setup  ## run the code in README and docs
 	@$(BIN)/python -m pytest -q tests/rules/test_docs.py
